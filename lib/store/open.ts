@@ -1,0 +1,83 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import Database from "better-sqlite3";
+import { Kysely, Migrator, SqliteDialect } from "kysely";
+import { migrations } from "../../migrations/index.ts";
+import { AppError, messageOf } from "../core/errors.ts";
+
+/** How long a statement waits for another process's transaction. */
+const BUSY_TIMEOUT_MS = 5_000;
+/** Pages of 4 KiB after which the writer moves the write-ahead log into the database file. */
+const AUTOCHECKPOINT_PAGES = 4_000;
+/** The write-ahead log is cut back to this size once readers let it go. */
+const WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
+
+export type SqliteDatabase = Database.Database;
+
+function failure(file: string, error: unknown): AppError {
+  return new AppError(
+    "unavailable",
+    `The database ${file} can't be opened: ${messageOf(error)}. Check that its folder exists and ` +
+      "may be written; a damaged file may be deleted, it is rebuilt from the streams",
+    { cause: error },
+  );
+}
+
+/**
+ * Opens the database for writing, creating the file, and brings its tables up to date.
+ * @throws AppError `unavailable` when it can't be opened or migrated.
+ */
+export async function openDatabase(file: string): Promise<SqliteDatabase> {
+  let db: SqliteDatabase | undefined;
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    db = new Database(file, { timeout: BUSY_TIMEOUT_MS });
+    db.pragma("journal_mode = WAL");
+    db.pragma("synchronous = NORMAL");
+    db.pragma(`wal_autocheckpoint = ${AUTOCHECKPOINT_PAGES}`);
+    db.pragma(`journal_size_limit = ${WAL_SIZE_LIMIT_BYTES}`);
+    await migrate(db);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw error instanceof AppError ? error : failure(file, error);
+  }
+}
+
+/** Opens an existing database for reading only. @throws AppError `unavailable`. */
+export function openReadOnly(file: string): SqliteDatabase {
+  try {
+    return new Database(file, { readonly: true, fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+  } catch (error) {
+    throw failure(file, error);
+  }
+}
+
+/** Runs the migrations that the database has not seen; forward only. */
+async function migrate(db: SqliteDatabase): Promise<void> {
+  // Kysely closes what it is given; the connection is ours and stays open.
+  const dialect = new SqliteDialect({ database: unclosable(db) });
+  const kysely = new Kysely<unknown>({ dialect });
+  const migrator = new Migrator({
+    db: kysely,
+    provider: { getMigrations: () => Promise.resolve(migrations) },
+  });
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) {
+    throw new AppError(
+      "internal",
+      `The database's tables could not be brought up to date: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+function unclosable(db: SqliteDatabase): SqliteDatabase {
+  return new Proxy(db, {
+    get(target, name) {
+      if (name === "close") return () => undefined;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
