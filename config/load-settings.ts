@@ -121,8 +121,7 @@ function put(tree: Record<string, unknown>, path: readonly string[], value: unkn
 function unknownVariables(environment: Environment): string[] {
   const known = [...SETTING_LIST.flatMap((entry) => entry.env), ...HANDED_DOWN];
   const strange = Object.keys(environment).filter(
-    (name) =>
-      name.startsWith("RUNBEAT_") && !name.startsWith(TEST_PREFIX) && !known.includes(name),
+    (name) => name.startsWith("RUNBEAT_") && !name.startsWith(TEST_PREFIX) && !known.includes(name),
   );
   return strange.toSorted().map((name) => {
     const nearest = nearestWord(name, known);

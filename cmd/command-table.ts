@@ -1,0 +1,16 @@
+/** Every command by name. A module is loaded only when its command is used: starting is quick. */
+import type { Command } from "commander";
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<{ command: () => Command }>;
+}
+
+export const COMMAND_TABLE: readonly CommandEntry[] = [
+  {
+    name: "config",
+    summary: "show every setting, its value and where it comes from",
+    load: async () => await import("./config.ts"),
+  },
+];
