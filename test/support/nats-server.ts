@@ -17,6 +17,8 @@ export interface NatsServerOptions {
   readonly storeDir?: string;
   /** Bytes; 1 MB unless given. */
   readonly maxPayload?: number;
+  /** Most that JetStream may store, e.g. `3GB`. */
+  readonly maxFileStore?: string;
   /** Lines put at the end of the configuration file, e.g. an `authorization` block. */
   readonly config?: string;
   /** False: without JetStream. */
@@ -94,7 +96,13 @@ async function launch(
 }
 
 function configText(options: NatsServerOptions, storeDir: string, port: number): string {
-  const jetstream = `jetstream { store_dir: ${JSON.stringify(storeDir)}, sync_interval: always }`;
+  const jetstream = [
+    `jetstream {`,
+    `store_dir: ${JSON.stringify(storeDir)}`,
+    `sync_interval: always`,
+    options.maxFileStore === undefined ? "" : `max_file_store: ${options.maxFileStore}`,
+    `}`,
+  ].join("\n");
   return [
     `listen: "127.0.0.1:${port}"`,
     `max_payload: ${options.maxPayload ?? 1_048_576}`,
