@@ -1,0 +1,95 @@
+/** What a process and everything below it use of the host, from /proc. */
+import { readFileSync, readdirSync } from "node:fs";
+import { readProcessStat } from "./process-identity.ts";
+
+const TICKS_PER_SECOND = 100;
+/** A tree larger than this is counted in part: a fork bomb must not take the observer with it. */
+const MAX_TREE = 512;
+
+/** Use of one process tree. */
+export interface ProcessUsage {
+  /** Of one core, since the sample before; null at the first sample. */
+  readonly cpuPercent: number | null;
+  /** Resident memory, MiB; pages that two processes share count twice. */
+  readonly memoryMb: number;
+}
+
+/** Samples the tree below a pid; undefined when it is gone or this is not Linux. */
+export type UsageMeter = () => ProcessUsage | undefined;
+
+/**
+ * Makes a meter whose CPU figure covers the time between two calls.
+ * @param nowMs a monotonic clock in ms.
+ */
+export function createUsageMeter(
+  rootPid: number,
+  nowMs: () => number = () => performance.now(),
+): UsageMeter {
+  let ticksBefore = new Map<string, number>();
+  let timeBefore: number | undefined;
+  return () => {
+    const tree = processTree(rootPid);
+    if (tree.length === 0) return undefined;
+    const now = nowMs();
+    const { ticks, used } = countTicks(tree, ticksBefore);
+    const elapsedSec = timeBefore === undefined ? 0 : (now - timeBefore) / 1000;
+    const cpuPercent = elapsedSec > 0 ? (used / TICKS_PER_SECOND / elapsedSec) * 100 : null;
+    ticksBefore = ticks;
+    timeBefore = now;
+    return { cpuPercent, memoryMb: memoryKb(tree) / 1024 };
+  };
+}
+
+/** Ticks used since the sample before; a process that is new since then counts whole. */
+function countTicks(
+  tree: readonly number[],
+  before: ReadonlyMap<string, number>,
+): { ticks: Map<string, number>; used: number } {
+  const ticks = new Map<string, number>();
+  let used = 0;
+  for (const pid of tree) {
+    const stat = readProcessStat(pid);
+    if (stat === undefined) continue;
+    const key = `${pid}:${stat.startTicks}`;
+    ticks.set(key, stat.cpuTicks);
+    used += Math.max(0, stat.cpuTicks - (before.get(key) ?? 0));
+  }
+  return { ticks, used };
+}
+
+function memoryKb(tree: readonly number[]): number {
+  return tree.reduce((sum, pid) => sum + residentKb(pid), 0);
+}
+
+function residentKb(pid: number): number {
+  try {
+    const match = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"));
+    return match === null ? 0 : Number(match[1]);
+  } catch {
+    return 0;
+  }
+}
+
+/** The pid and its descendants; empty when it is gone. */
+function processTree(rootPid: number): number[] {
+  if (readProcessStat(rootPid) === undefined) return [];
+  const tree = [rootPid];
+  for (let at = 0; at < tree.length && tree.length < MAX_TREE; at++) {
+    tree.push(...childrenOf(tree[at] ?? 0));
+  }
+  return tree;
+}
+
+/** `/proc/PID/task/TID/children` lists what each thread forked; absent in kernels without it. */
+function childrenOf(pid: number): number[] {
+  const children: number[] = [];
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const text = readFileSync(`/proc/${pid}/task/${thread}/children`, "latin1");
+      for (const child of text.split(" ")) if (child !== "") children.push(Number(child));
+    }
+  } catch {
+    // It ended while it was looked at; what was found of it counts.
+  }
+  return children;
+}
