@@ -81,13 +81,12 @@ async function createRunningProcess(db: Kysely<unknown>, prefix: string): Promis
 async function createHistoryTables(db: Kysely<unknown>): Promise<void> {
   await sql`create table runner_heartbeat (
     runner text not null, kind text not null, name text not null, profile text not null,
-    stream_seq integer not null, heartbeat_seq integer primary key, ts integer not null,
+    stream_seq integer primary key, heartbeat_seq integer not null, ts integer not null,
     host text not null, pid integer not null, started_at integer not null, health text,
     fps real, detected real, matched real, latency_ms real, last_error text not null,
     seq integer)`.execute(db);
   await sql`create index runner_heartbeat_latest
     on runner_heartbeat (kind, name, profile, ts desc)`.execute(db);
-  await sql`create index runner_heartbeat_stream on runner_heartbeat (stream_seq)`.execute(db);
   await sql`create table timeline (
     runner text not null, kind text not null, name text not null, profile text not null,
     stream_seq integer primary key, time integer not null, type text not null, "by" text not null,

@@ -1,4 +1,6 @@
+import { decodeHeartbeatBody } from "./decode-heartbeat.ts";
 import type { Heartbeat, JsonObject } from "./heartbeat.ts";
+import { parseTime } from "./time.ts";
 
 /** Why a heartbeat is kept: the three cases of rate-limited persistence. */
 export type SampleCause = "error" | "first" | "window";
@@ -70,4 +72,21 @@ export function snapshotBody(snapshot: Snapshot): JsonObject {
     last_error: heartbeat.lastError,
     seq: heartbeat.seq,
   };
+}
+
+/** Reads a snapshot's body back; undefined where it is none. `runner`: of its subject. */
+export function decodeSnapshot(runner: string, data: Uint8Array): Snapshot | undefined {
+  let body: unknown;
+  try {
+    body = JSON.parse(Buffer.from(data).toString("utf8"));
+  } catch {
+    return undefined;
+  }
+  if (typeof body !== "object" || body === null) return undefined;
+  const { ts, heartbeat_seq: heartbeatSeq, ...fields } = body as JsonObject;
+  const time = typeof ts === "string" ? parseTime(ts) : undefined;
+  if (time === undefined || !Number.isSafeInteger(heartbeatSeq)) return undefined;
+  const decoded = decodeHeartbeatBody(runner, fields);
+  if (!decoded.ok) return undefined;
+  return { ts: time, heartbeatSeq: heartbeatSeq as number, heartbeat: decoded.heartbeat };
 }

@@ -4,6 +4,7 @@
  * attempt: at the first gap, silence or lost connection it ends, and says why; its owner checks
  * the stream and opens the next one where it left off.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { AckPolicy, DeliverPolicy, ReplayPolicy } from "@nats-io/jetstream";
 import type { ConsumerConfig, JetStreamManager } from "@nats-io/jetstream";
 import { createInbox, nanos, nuid } from "@nats-io/transport-node";
@@ -16,6 +17,9 @@ const IDLE_HEARTBEAT_MS = 1_000;
 const SILENCE_LIMIT_MS = 3_500;
 /** The server removes the consumer of a reader that vanished after this time. */
 const INACTIVE_THRESHOLD_MS = 30_000;
+
+/** How long closing waits for the server to delete the consumer. */
+const CLOSE_TIMEOUT_MS = 500;
 
 /** One message as the reader hands it over. `data` is only valid during the call. */
 export interface StreamMessage {
@@ -181,8 +185,9 @@ class ReaderRun implements Reader {
     this.#stop("it was closed");
     const { nc, jsm, stream } = this.#options;
     if (this.#consumer === undefined || nc.isClosed()) return;
-    // A consumer that can't be deleted now goes by itself after its inactive threshold.
-    await jsm.consumers.delete(stream, this.#consumer).catch(() => undefined);
+    // A consumer that can't be deleted soon goes by itself after its inactive threshold.
+    const deleted = jsm.consumers.delete(stream, this.#consumer).catch(() => undefined);
+    await Promise.race([deleted, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
   }
 
   #stop(reason: string): void {

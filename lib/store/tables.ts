@@ -109,7 +109,7 @@ export interface RestartStateRow extends RunnerColumns, FoldedColumns {
 export interface RunnerHeartbeatRow extends RunnerColumns {
   /** Sequence in the SNAPSHOTS stream. */
   stream_seq: number;
-  /** Sequence of the heartbeat that was kept; the row's identity. */
+  /** Sequence of the heartbeat that was kept. */
   heartbeat_seq: number;
   /** Stream time of that heartbeat. */
   ts: number;
@@ -300,7 +300,7 @@ export const restartStateTable: TableShape<RestartStateRow> = {
 
 export const runnerHeartbeatTable: TableShape<RunnerHeartbeatRow> = {
   name: "runner_heartbeat",
-  key: ["heartbeat_seq"],
+  key: ["stream_seq"],
   columns: [
     ...RUNNER,
     "stream_seq",

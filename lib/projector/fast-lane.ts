@@ -1,0 +1,109 @@
+/**
+ * The cold start: while the main tables are folded from the beginning, the newest message of each
+ * subject is folded into provisional twins of the status tables and followed from there, with the
+ * same folds. Readers use the twins until the main tables have caught up.
+ */
+import type { JetStreamManager } from "@nats-io/jetstream";
+import { streamName } from "../core/subject.ts";
+import type { CheckpointStore } from "../store/checkpoint.ts";
+import type { AnyProjection, FoldedStream } from "../../projections/projection.ts";
+import { decoderOf } from "./decode.ts";
+import { Fold, resetFold } from "./fold.ts";
+import { Follower } from "./follower.ts";
+import { laneSwitch } from "./lane-switch.ts";
+import type { LaneSwitch } from "./lane-switch.ts";
+import { beforeFirst } from "./positions.ts";
+import type { ProjectorOptions } from "./projector.ts";
+
+export interface FastLaneOptions extends ProjectorOptions {
+  readonly jsm: JetStreamManager;
+  readonly checkpoints: CheckpointStore;
+}
+
+export class FastLane {
+  readonly #options: FastLaneOptions;
+  readonly #switch: LaneSwitch;
+  #followers: Follower[] = [];
+  #waiting = new Set<FoldedStream>();
+  #closing: Promise<void> = Promise.resolve();
+
+  constructor(options: FastLaneOptions) {
+    this.#options = options;
+    this.#switch = laneSwitch(options.db);
+    this.#switch.clear();
+  }
+
+  get isRunning(): boolean {
+    return this.#followers.length > 0;
+  }
+
+  start(): void {
+    if (this.isRunning) return;
+    const projections = this.#options.projections.filter((projection) => projection.tellsStatus);
+    this.#options.log.info("a long backlog: statuses are told from the newest messages meanwhile");
+    this.#switch.clear();
+    this.#waiting = new Set(projections.map((projection) => projection.stream as FoldedStream));
+    this.#followers = [...this.#waiting].map((stream) =>
+      this.#follower(
+        stream,
+        projections.filter((projection) => projection.stream === stream),
+      ),
+    );
+  }
+
+  /** The main tables have caught up: readers go back to them, and the twins are emptied. */
+  retire(): void {
+    if (!this.isRunning) return;
+    const followers = this.#followers;
+    this.#followers = [];
+    this.#closing = Promise.all(followers.map((follower) => follower.close())).then(() => {
+      this.#options.log.info("the backlog is folded: the read models are complete");
+    });
+    this.#switch.clear();
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#followers.map((follower) => follower.close()));
+    await this.#closing;
+  }
+
+  #follower(stream: FoldedStream, projections: readonly AnyProjection[]): Follower {
+    const { nc, jsm, db, checkpoints, prefixes, log } = this.#options;
+    return new Follower({
+      nc,
+      jsm,
+      db,
+      checkpoints,
+      stream,
+      streamName: streamName(prefixes, stream),
+      decode: decoderOf(stream, prefixes),
+      log,
+      allowsHoles: true,
+      givesWay: true,
+      openFolds: () => this.#openFolds(stream, projections),
+      onEnd: () => this.#ready(stream),
+    });
+  }
+
+  /** Starts over at every connection: reading the newest messages again costs little. */
+  async #openFolds(stream: FoldedStream, projections: readonly AnyProjection[]) {
+    const { jsm, db, checkpoints, prefixes } = this.#options;
+    const info = await jsm.streams.info(streamName(prefixes, stream));
+    const start = { ...beforeFirst(info), seq: 0 };
+    const folds = db
+      .transaction(() =>
+        projections.map((projection) => {
+          resetFold(db, checkpoints, projection, "fast", start, null);
+          return new Fold(db, projection, "fast", start);
+        }),
+      )
+      .immediate();
+    return { folds, start: { lastPerSubject: true } as const };
+  }
+
+  #ready(stream: FoldedStream): void {
+    if (!this.isRunning) return;
+    this.#waiting.delete(stream);
+    if (this.#waiting.size === 0) this.#switch.activate();
+  }
+}

@@ -1,0 +1,155 @@
+import { messageOf } from "../core/errors.ts";
+import { rowStore } from "../store/row-store.ts";
+import type { RowStore } from "../store/row-store.ts";
+import type { CheckpointKey, CheckpointStore, Position } from "../store/checkpoint.ts";
+import type { SqliteDatabase } from "../store/open.ts";
+import type { Lane } from "../store/tables.ts";
+import type { AnyProjection, FoldedStream, MessageOf } from "../../projections/projection.ts";
+
+/** Rows kept in memory between batches; beyond it they are read from the database again. */
+const MAX_CACHED_ROWS = 150_000;
+
+/** One row in memory. */
+interface Entry {
+  row: object | undefined;
+  isDirty: boolean;
+}
+
+/** Why a projection stands still. */
+export interface FoldStop {
+  readonly error: string;
+  /** Sequence of the message that its fold threw on. */
+  readonly seq: number;
+}
+
+/**
+ * One projection at work in one lane: the rows in memory, those that changed since the last
+ * commit, and how far it has folded. It does no I/O but reading and writing rows.
+ */
+export class Fold {
+  readonly projection: AnyProjection;
+  readonly checkpoint: CheckpointKey;
+  /** What is folded in memory, committed or not. */
+  position: Position;
+  stopped: FoldStop | undefined;
+  readonly #store: RowStore<object>;
+  #committed: Position;
+  #cache = new Map<string, Entry>();
+  #dirty: Entry[] = [];
+  /** Whether the cache holds every row that the table has: then a miss needs no look-up. */
+  #isWhole: boolean;
+
+  constructor(db: SqliteDatabase, projection: AnyProjection, lane: Lane, position: Position) {
+    this.projection = projection;
+    this.checkpoint = {
+      projection: projection.name,
+      version: projection.version,
+      partition: 0,
+      lane,
+    };
+    this.#store = rowStore<object>(db, projection.table, lane);
+    this.position = position;
+    this.#committed = position;
+    this.#isWhole = this.#store.isEmpty();
+  }
+
+  get changedRows(): number {
+    return this.#dirty.length;
+  }
+
+  /**
+   * Folds one message; undefined stands for one that can't be folded, over which the position
+   * moves all the same. After a fold threw, nothing more is taken.
+   */
+  take(message: MessageOf[FoldedStream] | undefined, seq: number, time: number): void {
+    if (seq <= this.position.seq || this.stopped !== undefined) return;
+    if (message !== undefined) {
+      try {
+        this.#evolve(message);
+      } catch (error) {
+        this.stopped = { error: messageOf(error), seq };
+        return;
+      }
+    }
+    this.#moveTo(seq, time);
+  }
+
+  #moveTo(seq: number, time: number): void {
+    // A new object a message would cost; the committed position is a copy of its own.
+    if (this.position === this.#committed) this.position = { ...this.position };
+    const position = this.position as { seq: number; time: number };
+    position.seq = seq;
+    position.time = time;
+  }
+
+  #evolve(message: MessageOf[FoldedStream]): void {
+    const { projection } = this;
+    if (projection.appends) {
+      const row = projection.evolve(undefined, message);
+      if (row !== undefined) this.#dirty.push({ row, isDirty: true });
+      return;
+    }
+    const key = projection.key(message);
+    if (key === undefined) return;
+    const entry = this.#entry(key, message);
+    const row = projection.evolve(entry.row, message);
+    if (row === undefined) return;
+    entry.row = row;
+    if (entry.isDirty) return;
+    entry.isDirty = true;
+    this.#dirty.push(entry);
+  }
+
+  #entry(key: string, message: MessageOf[FoldedStream]): Entry {
+    let entry = this.#cache.get(key);
+    if (entry === undefined) {
+      const row = this.#isWhole ? undefined : this.#store.read(this.projection.keyValues(message));
+      entry = { row, isDirty: false };
+      this.#cache.set(key, entry);
+    }
+    return entry;
+  }
+
+  /**
+   * Writes what changed and moves the checkpoint; the caller holds the transaction. False when
+   * another worker moved the checkpoint meanwhile: the caller must roll back.
+   */
+  write(checkpoints: CheckpointStore): boolean {
+    const moved = this.position !== this.#committed;
+    if (moved && !checkpoints.advance(this.checkpoint, this.#committed, this.position))
+      return false;
+    for (const { row } of this.#dirty) if (row !== undefined) this.#store.write(row);
+    if (this.stopped !== undefined) {
+      checkpoints.stop(this.checkpoint, this.stopped.error, this.stopped.seq);
+    }
+    return true;
+  }
+
+  /** After the transaction was committed. */
+  settle(): void {
+    for (const entry of this.#dirty) entry.isDirty = false;
+    this.#dirty = [];
+    this.#committed = this.position;
+    if (this.#cache.size > MAX_CACHED_ROWS) {
+      this.#cache = new Map();
+      this.#isWhole = false;
+    }
+  }
+}
+
+/** Empties a projection's table in a lane and puts its checkpoint before the stream's first message. */
+export function resetFold(
+  db: SqliteDatabase,
+  checkpoints: CheckpointStore,
+  projection: AnyProjection,
+  lane: Lane,
+  start: Position,
+  notice: string | null,
+): void {
+  rowStore<object>(db, projection.table, lane).clear();
+  checkpoints.reset(
+    { projection: projection.name, version: projection.version, partition: 0, lane },
+    start,
+    notice,
+  );
+}

@@ -1,0 +1,274 @@
+/**
+ * Follows one stream in one lane: opens a reader where the projections stand, folds what arrives
+ * and commits rows and checkpoints together. Whatever goes wrong, it forgets what it has in
+ * memory, reads its positions from the database again and goes on: only a commit counts.
+ */
+import type { JetStreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { Logger } from "pino";
+import { messageOf } from "../core/errors.ts";
+import { openReader } from "../nats/ordered-reader.ts";
+import type { Reader, ReaderStart, StreamMessage } from "../nats/ordered-reader.ts";
+import type { CheckpointStore } from "../store/checkpoint.ts";
+import type { SqliteDatabase } from "../store/open.ts";
+import type { FoldedStream } from "../../projections/projection.ts";
+import type { Decoder } from "./decode.ts";
+import type { Fold } from "./fold.ts";
+
+/** Messages folded in memory before they are committed while there is a backlog. */
+const MAX_BATCH_MESSAGES = 100_000;
+/** Changed rows after which a batch is committed even so: bounds one transaction. */
+const MAX_BATCH_ROWS = 50_000;
+/** With more than this waiting at the server, batches are filled before they are committed. */
+const BACKLOG_MESSAGES = 2_000;
+/** A batch that does not fill is committed after this time. */
+const MAX_BATCH_MS = 500;
+const RETRY_MIN_MS = 200;
+const RETRY_MAX_MS = 5_000;
+/** After another worker was found to fold the same projection. */
+const STAND_BY_MS = 2_000;
+
+/** Another worker has folded: the rows in memory are not the newest. */
+class Overtaken extends Error {}
+
+export interface FollowerOptions {
+  readonly nc: NatsConnection;
+  readonly jsm: JetStreamManager;
+  readonly db: SqliteDatabase;
+  readonly checkpoints: CheckpointStore;
+  readonly stream: FoldedStream;
+  readonly streamName: string;
+  readonly decode: Decoder<FoldedStream>;
+  readonly log: Logger;
+  /**
+   * Makes the folds from what the database and the stream say now; the place where continuity is
+   * checked. Called before every reader.
+   */
+  readonly openFolds: () => Promise<{ folds: Fold[]; start: ReaderStart }>;
+  /** Called after the commit with which the end of the stream was reached. */
+  readonly onEnd?: () => void;
+  /** Called with the name of a projection whose fold threw. */
+  readonly onStop?: (projection: string) => void;
+  /** Sequences need not be contiguous: the newest message of each subject is read. */
+  readonly allowsHoles?: boolean;
+  /** Instead of standing by: give up when another worker folds the same. */
+  readonly givesWay?: boolean;
+}
+
+export type FollowerState = "starting" | "folding" | "waiting" | "standing by" | "closed";
+
+export class Follower {
+  state: FollowerState = "starting";
+  /** Why it is not folding, for people. */
+  trouble: string | undefined;
+  readonly #options: FollowerOptions;
+  #folds: Fold[] = [];
+  #reader: Reader | undefined;
+  #isClosing = false;
+  #isScheduled = false;
+  #isBroken = false;
+  #isAtEnd = false;
+  #batchMessages = 0;
+  #pending = 0;
+  #lastSeq = 0;
+  #mayJump = true;
+  #failures = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #wake: () => void = () => undefined;
+  readonly #done: Promise<void>;
+
+  constructor(options: FollowerOptions) {
+    this.#options = options;
+    this.#done = this.#run();
+  }
+
+  get folds(): readonly Fold[] {
+    return this.#folds;
+  }
+
+  /** Commits what is folded and ends. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#wake();
+    await this.#reader?.close();
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#isClosing) {
+      const reason = await this.#follow().catch((error: unknown) => this.#failed(error));
+      if (this.#isClosing) break;
+      if (reason === undefined) return this.#closed();
+      await this.#pause(reason);
+    }
+    this.#closed();
+  }
+
+  #closed(): void {
+    clearTimeout(this.#timer);
+    this.state = "closed";
+  }
+
+  /** One reader's life. Returns why it ended; undefined: this follower gives way for good. */
+  async #follow(): Promise<{ why: string; waitMs: number } | undefined> {
+    const { nc, jsm, streamName, openFolds } = this.#options;
+    const { folds, start } = await openFolds();
+    this.#begin(folds, start);
+    const reader = await openReader({
+      nc,
+      jsm,
+      stream: streamName,
+      start,
+      onMessage: (message) => this.#take(message),
+      onEnd: () => this.#reachEnd(),
+    });
+    this.#reader = reader;
+    if (this.#isClosing) await reader.close();
+    this.state = "folding";
+    this.trouble = undefined;
+    const why = await reader.ended;
+    void reader.close();
+    if (!this.#isBroken) this.#commit();
+    if (this.#commitError) throw this.#commitError;
+    return { why, waitMs: Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failures) };
+  }
+
+  #commitError: Error | undefined;
+
+  #begin(folds: Fold[], start: ReaderStart): void {
+    this.#folds = folds;
+    this.#isBroken = false;
+    this.#commitError = undefined;
+    this.#isAtEnd = false;
+    this.#batchMessages = 0;
+    this.#lastSeq = "fromSeq" in start ? start.fromSeq - 1 : 0;
+    this.#mayJump = true;
+  }
+
+  #failed(error: unknown): { why: string; waitMs: number } | undefined {
+    void this.#reader?.close();
+    if (error instanceof Overtaken) {
+      if (this.#options.givesWay) return undefined;
+      this.state = "standing by";
+      return { why: error.message, waitMs: STAND_BY_MS };
+    }
+    this.state = "waiting";
+    return {
+      why: messageOf(error),
+      waitMs: Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failures),
+    };
+  }
+
+  async #pause(reason: { why: string; waitMs: number }): Promise<void> {
+    this.#failures = Math.min(this.#failures + 1, 10);
+    this.trouble = reason.why;
+    const { log, streamName } = this.#options;
+    log.warn(
+      { stream: streamName, why: reason.why },
+      `reading ${streamName} was interrupted: ${reason.why}`,
+    );
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      setTimeout(resolve, reason.waitMs);
+    });
+  }
+
+  #take(message: StreamMessage): void {
+    if (this.#isBroken) return;
+    if (message.seq !== this.#lastSeq + 1 && !this.#mayJump) {
+      return this.#break(`messages ${this.#lastSeq + 1} to ${message.seq - 1} are gone`);
+    }
+    this.#lastSeq = message.seq;
+    this.#pending = message.pending;
+    // What is missing before the first message was judged when its reader was opened.
+    this.#mayJump = this.#options.allowsHoles === true;
+    const decoded = this.#options.decode(message);
+    for (const fold of this.#folds) fold.take(decoded, message.seq, message.timeMs);
+    this.#batchMessages += 1;
+    this.#schedule();
+  }
+
+  /** Ends this reader; what was folded stays, and the next one starts with a check. */
+  #break(why: string): void {
+    this.#options.log.warn({ stream: this.#options.streamName }, why);
+    void this.#reader?.close();
+  }
+
+  #reachEnd(): void {
+    this.#pending = 0;
+    this.#failures = 0;
+    if (this.#isAtEnd) return;
+    this.#isAtEnd = true;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#batchMessages >= MAX_BATCH_MESSAGES || this.#changedRows() >= MAX_BATCH_ROWS) {
+      this.#commit();
+    } else if (this.#pending > BACKLOG_MESSAGES) {
+      this.#timer ??= setTimeout(() => this.#commit(), MAX_BATCH_MS);
+    } else if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      setImmediate(() => {
+        this.#isScheduled = false;
+        this.#commit();
+      });
+    }
+  }
+
+  #changedRows(): number {
+    let most = 0;
+    for (const fold of this.#folds) most = Math.max(most, fold.changedRows);
+    return most;
+  }
+
+  #commit(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#isBroken) return;
+    try {
+      if (this.#batchMessages > 0) this.#write();
+    } catch (error) {
+      this.#isBroken = true;
+      this.#commitError = error instanceof Error ? error : new Error(messageOf(error));
+      void this.#reader?.close();
+      return;
+    }
+    this.#batchMessages = 0;
+    if (this.#isAtEnd && this.#pending === 0) {
+      this.#isAtEnd = false;
+      this.#options.onEnd?.();
+    }
+  }
+
+  #write(): void {
+    const { db, checkpoints } = this.#options;
+    db.exec("begin immediate");
+    try {
+      for (const fold of this.#folds) {
+        if (!fold.write(checkpoints))
+          throw new Overtaken(`another worker folds ${fold.projection.name}`);
+      }
+      db.exec("commit");
+    } catch (error) {
+      if (db.inTransaction) db.exec("rollback");
+      throw error;
+    }
+    for (const fold of this.#folds) {
+      this.#announceStop(fold);
+      fold.settle();
+    }
+  }
+
+  #announceStop(fold: Fold): void {
+    if (fold.stopped === undefined) return;
+    const { error, seq } = fold.stopped;
+    this.#options.log.error(
+      { projection: fold.projection.name, seq, error },
+      `projection ${fold.projection.name} stopped: its fold failed on message ${seq} (${error}). ` +
+        "Mend the fold and start the projector again; the other projections go on",
+    );
+    this.#options.onStop?.(fold.projection.name);
+    this.#folds = this.#folds.filter((other) => other !== fold);
+  }
+}

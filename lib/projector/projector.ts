@@ -1,0 +1,186 @@
+/** The projector: follows every stream, folds it into the read models, mirrors retention. */
+import { jetstreamManager } from "@nats-io/jetstream";
+import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { Logger } from "pino";
+import { streamName } from "../core/subject.ts";
+import type { Prefixes } from "../core/subject.ts";
+import { checkpointStore } from "../store/checkpoint.ts";
+import type { CheckpointStore } from "../store/checkpoint.ts";
+import type { SqliteDatabase } from "../store/open.ts";
+import type { AnyProjection, FoldedStream } from "../../projections/projection.ts";
+import { decoderOf } from "./decode.ts";
+import { FastLane } from "./fast-lane.ts";
+import { Fold } from "./fold.ts";
+import { Follower } from "./follower.ts";
+import { checkedPosition } from "./positions.ts";
+import type { PositionContext } from "./positions.ts";
+import { startRetention } from "./retention.ts";
+
+/** With more messages than this to fold, statuses are told from the newest messages first. */
+const FAST_LANE_BACKLOG = 20_000;
+/** Projections of one stream that are further apart than this do not wait for each other. */
+const MAX_SPREAD_MESSAGES = 10_000;
+
+export interface ProjectorOptions {
+  readonly nc: NatsConnection;
+  /** Open for writing, tables up to date. */
+  readonly db: SqliteDatabase;
+  readonly prefixes: Prefixes;
+  readonly projections: readonly AnyProjection[];
+  readonly log: Logger;
+}
+
+export interface Projector {
+  /** Resolves once every stream's end was reached. */
+  readonly caughtUp: Promise<void>;
+  /** Commits what is folded and ends. */
+  close(): Promise<void>;
+}
+
+/** Starts to fold. @throws AppError `unavailable` when JetStream does not answer. */
+export async function startProjector(options: ProjectorOptions): Promise<Projector> {
+  const jsm = await jetstreamManager(options.nc, { checkAPI: false });
+  const run = new ProjectorRun(options, jsm);
+  await run.start();
+  return run;
+}
+
+class ProjectorRun implements Projector {
+  readonly caughtUp: Promise<void>;
+  readonly #options: ProjectorOptions;
+  readonly #jsm: JetStreamManager;
+  readonly #checkpoints: CheckpointStore;
+  readonly #fastLane: FastLane;
+  readonly #followers: Follower[] = [];
+  /** Followers whose end of the stream was not reached yet. */
+  readonly #behind = new Set<string>();
+  /** Projections whose fold threw; tried again by the next projector. */
+  readonly #stopped = new Set<string>();
+  #closers: (() => Promise<void>)[] = [];
+  #caughtUp: () => void = () => undefined;
+
+  constructor(options: ProjectorOptions, jsm: JetStreamManager) {
+    this.#options = options;
+    this.#jsm = jsm;
+    this.#checkpoints = checkpointStore(options.db);
+    this.#fastLane = new FastLane({ ...options, jsm, checkpoints: this.#checkpoints });
+    this.caughtUp = new Promise((resolve) => {
+      this.#caughtUp = resolve;
+    });
+  }
+
+  async start(): Promise<void> {
+    const { projections } = this.#options;
+    this.#resumeStopped();
+    const streams = [...new Set(projections.map((projection) => projection.stream))];
+    for (const stream of streams) {
+      const ours = projections.filter((projection) => projection.stream === stream);
+      for (const group of this.#groups(ours)) this.#follow(stream, group);
+    }
+    const retention = startRetention({ ...this.#options, jsm: this.#jsm });
+    this.#closers.push(() => retention.close());
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#followers.map((follower) => follower.close()));
+    await this.#fastLane.close();
+    for (const close of this.#closers.reverse()) await close();
+  }
+
+  /** A new projector gives projections that had stopped another try. */
+  #resumeStopped(): void {
+    for (const projection of this.#options.projections) {
+      const key = {
+        projection: projection.name,
+        version: projection.version,
+        partition: 0,
+        lane: "main",
+      } as const;
+      if (this.#checkpoints.read(key)?.state === "stopped") this.#checkpoints.resume(key);
+    }
+  }
+
+  /** Projections that stand close together share a reader; a straggler gets one of its own. */
+  #groups(projections: readonly AnyProjection[]): AnyProjection[][] {
+    const at = (projection: AnyProjection) =>
+      this.#checkpoints.read({
+        projection: projection.name,
+        version: projection.version,
+        partition: 0,
+        lane: "main",
+      })?.seq ?? 0;
+    const sorted = [...projections].sort((a, b) => at(a) - at(b));
+    const groups: AnyProjection[][] = [];
+    let from = Number.NEGATIVE_INFINITY;
+    for (const projection of sorted) {
+      const group = groups.at(-1);
+      if (group !== undefined && at(projection) - from <= MAX_SPREAD_MESSAGES)
+        group.push(projection);
+      else {
+        groups.push([projection]);
+        from = at(projection);
+      }
+    }
+    return groups;
+  }
+
+  #follow(stream: FoldedStream, group: readonly AnyProjection[]): void {
+    const { nc, db, prefixes, log } = this.#options;
+    const id = `${stream}:${group.map((projection) => projection.name).join()}`;
+    this.#behind.add(id);
+    this.#followers.push(
+      new Follower({
+        nc,
+        jsm: this.#jsm,
+        db,
+        checkpoints: this.#checkpoints,
+        stream,
+        streamName: streamName(prefixes, stream),
+        decode: decoderOf(stream, prefixes),
+        log,
+        openFolds: () => this.#openFolds(stream, group, id),
+        onEnd: () => this.#reachedEnd(id),
+        onStop: (projection) => this.#stopped.add(projection),
+      }),
+    );
+  }
+
+  #reachedEnd(id: string): void {
+    this.#behind.delete(id);
+    if (this.#behind.size > 0) return;
+    this.#fastLane.retire();
+    this.#caughtUp();
+  }
+
+  async #openFolds(stream: FoldedStream, group: readonly AnyProjection[], id: string) {
+    const { db, prefixes } = this.#options;
+    const info = await this.#jsm.streams.info(streamName(prefixes, stream));
+    const folds: Fold[] = [];
+    for (const projection of group) {
+      if (this.#stopped.has(projection.name)) continue;
+      const position = await checkedPosition(this.#positionContext(), projection, info);
+      folds.push(new Fold(db, projection, "main", position));
+    }
+    const from = Math.min(...folds.map((fold) => fold.position.seq), info.state.last_seq);
+    this.#considerFastLane(folds, info, from, id);
+    return { folds, start: { fromSeq: from + 1 } };
+  }
+
+  #considerFastLane(folds: readonly Fold[], info: StreamInfo, from: number, id: string): void {
+    const tellsStatus = folds.some((fold) => fold.projection.tellsStatus);
+    if (!tellsStatus || info.state.last_seq - from <= FAST_LANE_BACKLOG) return;
+    this.#behind.add(id);
+    this.#fastLane.start();
+  }
+
+  #positionContext(): PositionContext {
+    const { db, log } = this.#options;
+    return {
+      jsm: this.#jsm,
+      db,
+      checkpoints: this.#checkpoints,
+      say: (projection, notice) => log.warn({ projection }, `${projection}: ${notice}`),
+    };
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * The fleet in memory: one slot per runner. What every scan touches lies in columns of numbers,
+ * so that 100,000 runners are filtered and sorted within milliseconds; the rest lies in a record.
+ */
+import {
+  currentProcess,
+  isSameProcess,
+  livenessOf,
+  newestAnnounced,
+} from "../core/current-process.ts";
+import type { CurrentProcess } from "../core/current-process.ts";
+import { HEALTH_VALUES } from "../core/heartbeat.ts";
+import type { DeclaredRunner, Moment } from "../core/read-models.ts";
+import { RUNNER_KINDS } from "../core/runner-id.ts";
+import type { RunnerKind } from "../core/runner-id.ts";
+import { CLEAR_VIEW, STATUSES, statusOf } from "../core/status.ts";
+import type { Liveness, PipelineView, Thresholds } from "../core/status.ts";
+import { statusWindow } from "../core/status-window.ts";
+import type { AnnouncedFacts, BeatFacts, RestartFacts } from "./read-fleet-facts.ts";
+
+const FIRST_CAPACITY = 256;
+/** Stands for a runner of which no heartbeat is known; before every time there is. */
+export const NEVER = -1;
+/** In the health column: nothing was reported. */
+export const NO_HEALTH = HEALTH_VALUES.length;
+
+export interface FleetRecord {
+  readonly runner: string;
+  beat: BeatFacts | undefined;
+  /** The newest announced process and the one that beats; empty where none was announced. */
+  announced: readonly AnnouncedFacts[];
+  announcedRows: number;
+  restart: RestartFacts | undefined;
+  declared: DeclaredRunner | undefined;
+  /** Since when the fleet file names it, epoch ms. */
+  declaredAt: number | null;
+  thresholds: Thresholds;
+  current: CurrentProcess<AnnouncedFacts> | undefined;
+  liveness: Liveness;
+  /** As `key:value`; parsed from `labelText`. */
+  labels: readonly string[];
+  labelText: string | null;
+}
+
+const UNHEARD: Liveness = {
+  lastHeartbeatAt: null,
+  beatingSince: null,
+  intervalSec: null,
+  spawnedAt: null,
+  endedAt: null,
+  declaredAt: null,
+};
+
+interface Columns {
+  status: Uint8Array;
+  /** Between these two moments the status stays as it is. */
+  after: Float64Array;
+  until: Float64Array;
+  lastHeartbeatAt: Float64Array;
+  restarts: Float64Array;
+  host: Int32Array;
+  kind: Uint8Array;
+  health: Uint8Array;
+  /** 1: shown in lists; 0: only some of its history is known. */
+  listed: Uint8Array;
+  retired: Uint8Array;
+}
+
+function columnsOf(capacity: number, old?: Columns): Columns {
+  const columns: Columns = {
+    status: new Uint8Array(capacity),
+    after: new Float64Array(capacity),
+    until: new Float64Array(capacity),
+    lastHeartbeatAt: new Float64Array(capacity),
+    restarts: new Float64Array(capacity),
+    host: new Int32Array(capacity),
+    kind: new Uint8Array(capacity),
+    health: new Uint8Array(capacity),
+    listed: new Uint8Array(capacity),
+    retired: new Uint8Array(capacity),
+  };
+  if (old === undefined) return columns;
+  for (const name of Object.keys(columns) as (keyof Columns)[]) columns[name].set(old[name]);
+  return columns;
+}
+
+export class FleetTable {
+  readonly records: FleetRecord[] = [];
+  readonly hosts: string[] = [];
+  columns: Columns = columnsOf(FIRST_CAPACITY);
+  /** Rows that the facts in memory stand for: what the tables must hold too. */
+  readonly rows = { beats: 0, announced: 0, restarts: 0 };
+  private readonly slots = new Map<string, number>();
+  private readonly hostIds = new Map<string, number>();
+  private readonly thresholds: Thresholds;
+  private view: PipelineView = CLEAR_VIEW;
+  private order: Int32Array | undefined;
+
+  constructor(thresholds: Thresholds) {
+    this.thresholds = thresholds;
+  }
+
+  slotOf(runner: string): number | undefined {
+    return this.slots.get(runner);
+  }
+
+  hostId(host: string): number | undefined {
+    return this.hostIds.get(host);
+  }
+
+  setBeat(facts: BeatFacts, announcedOf: (runner: string) => readonly AnnouncedFacts[]): void {
+    const slot = this.slotFor(facts.runner);
+    const record = this.record(slot);
+    const before = record.beat;
+    record.beat = facts;
+    if (before === undefined) this.rows.beats += 1;
+    if (before === undefined || !isSameProcess(before, facts)) {
+      if (record.announced.length > 0)
+        record.announced = relevant(announcedOf(facts.runner), facts);
+    }
+    this.derive(slot);
+  }
+
+  setAnnounced(runner: string, rows: readonly AnnouncedFacts[]): void {
+    const slot = this.slotFor(runner);
+    const record = this.record(slot);
+    this.rows.announced += rows.length - record.announcedRows;
+    record.announcedRows = rows.length;
+    record.announced = relevant(rows, record.beat);
+    this.derive(slot);
+  }
+
+  setRestart(facts: RestartFacts): void {
+    const slot = this.slotFor(facts.runner);
+    const record = this.record(slot);
+    if (record.restart === undefined) this.rows.restarts += 1;
+    record.restart = facts;
+    this.derive(slot);
+  }
+
+  /** `at`: since when the runner is looked for; undefined takes it off the fleet file's list. */
+  setDeclared(runner: string, declared: DeclaredRunner | undefined, at: number | null): void {
+    const slot = this.slotFor(runner);
+    const record = this.record(slot);
+    record.declared = declared;
+    record.declaredAt = declared === undefined ? null : at;
+    record.thresholds = { ...this.thresholds, ...declared?.thresholds };
+    this.derive(slot);
+  }
+
+  /** The status of a slot as an index into STATUSES, worked out anew only where it can differ. */
+  statusAt(slot: number, now: number): number {
+    const { after, until, status } = this.columns;
+    const holds = now <= (until[slot] as number) && now > (after[slot] as number);
+    return holds ? (status[slot] as number) : this.judge(slot, now);
+  }
+
+  /** Must be called before `statusAt` with what could be seen at that moment. */
+  useView({ view }: Moment): void {
+    const isSame =
+      view.blindSince === this.view.blindSince &&
+      view.lastBlind?.from === this.view.lastBlind?.from &&
+      view.lastBlind?.to === this.view.lastBlind?.to;
+    if (isSame) return;
+    this.view = view;
+    this.columns.until.fill(-Infinity);
+  }
+
+  /** Each slot's place in the order of names. */
+  places(): Int32Array {
+    if (this.order?.length === this.records.length) return this.order;
+    const { records } = this;
+    const sorted = records.map((_, slot) => slot);
+    sorted.sort((one, other) => {
+      const a = this.record(one).runner;
+      const b = this.record(other).runner;
+      return a < b ? -1 : a > b ? 1 : 0;
+    });
+    const order = new Int32Array(sorted.length);
+    sorted.forEach((slot, place) => (order[slot] = place));
+    this.order = order;
+    return order;
+  }
+
+  record(slot: number): FleetRecord {
+    return this.records[slot] as FleetRecord;
+  }
+
+  private judge(slot: number, now: number): number {
+    const { liveness, thresholds } = this.record(slot);
+    const code = STATUSES.indexOf(statusOf(liveness, now, thresholds, this.view).status);
+    const window = statusWindow(liveness, now, thresholds, this.view);
+    const { columns } = this;
+    columns.status[slot] = code;
+    columns.after[slot] = window.after;
+    columns.until[slot] = window.until;
+    return code;
+  }
+
+  private slotFor(runner: string): number {
+    const known = this.slots.get(runner);
+    if (known !== undefined) return known;
+    const slot = this.records.length;
+    if (slot === this.columns.status.length) this.columns = columnsOf(slot * 2, this.columns);
+    this.records.push(newRecord(runner, this.thresholds));
+    this.slots.set(runner, slot);
+    const kind = runner.slice(0, runner.indexOf("/")) as RunnerKind;
+    this.columns.kind[slot] = RUNNER_KINDS.indexOf(kind);
+    return slot;
+  }
+
+  /** Works out everything that follows from a record's facts, whatever the time. */
+  private derive(slot: number): void {
+    const { columns } = this;
+    const record = this.record(slot);
+    const { beat, restart, declared } = record;
+    const current = currentProcess(beat, record.announced);
+    const own = current?.isBeating === true ? beat : undefined;
+    record.current = current;
+    record.liveness = livenessOf(current, beat, {
+      intervalSec: declared?.intervalSec ?? null,
+      expectedAt: restart?.registered_at ?? record.declaredAt,
+    });
+    setLabels(record, own?.labels ?? restart?.labels ?? null);
+    const isExpected = declared !== undefined || (restart?.registered_at ?? null) !== null;
+    columns.listed[slot] = current !== undefined || isExpected ? 1 : 0;
+    columns.retired[slot] = restart?.retired ?? 0;
+    columns.health[slot] =
+      own === undefined ? NO_HEALTH : HEALTH_VALUES.indexOf(own.health ?? "healthy");
+    columns.lastHeartbeatAt[slot] = own?.last_heartbeat_at ?? NEVER;
+    columns.restarts[slot] = current?.announced?.before ?? 0;
+    columns.host[slot] = this.internHost(current?.host ?? restart?.registered_host ?? "");
+    columns.until[slot] = -Infinity;
+  }
+
+  private internHost(host: string): number {
+    const known = this.hostIds.get(host);
+    if (known !== undefined) return known;
+    const id = this.hosts.length;
+    this.hosts.push(host);
+    this.hostIds.set(host, id);
+    return id;
+  }
+}
+
+function newRecord(runner: string, thresholds: Thresholds): FleetRecord {
+  return {
+    runner,
+    beat: undefined,
+    announced: [],
+    announcedRows: 0,
+    restart: undefined,
+    declared: undefined,
+    declaredAt: null,
+    thresholds,
+    current: undefined,
+    liveness: UNHEARD,
+    labels: [],
+    labelText: null,
+  };
+}
+
+function relevant(
+  rows: readonly AnnouncedFacts[],
+  beat: BeatFacts | undefined,
+): readonly AnnouncedFacts[] {
+  const newest = newestAnnounced(rows);
+  if (newest === undefined) return [];
+  const own =
+    beat === undefined
+      ? undefined
+      : newestAnnounced(rows.filter((row) => isSameProcess(row, beat)));
+  return own === undefined || own === newest ? [newest] : [newest, own];
+}
+
+/** Parses labels only where they differ from before: runners say the same again and again. */
+function setLabels(record: FleetRecord, text: string | null): void {
+  if (text === record.labelText) return;
+  record.labelText = text;
+  const labels = text === null ? {} : (JSON.parse(text) as Record<string, string>);
+  record.labels = Object.entries(labels).map(([key, value]) => `${key}:${value}`);
+}

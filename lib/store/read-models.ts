@@ -1,0 +1,264 @@
+/**
+ * The read models in a SQLite file, as the API reads them. The file may not be there yet, and may
+ * be removed and made again under a running reader: the path is looked at again and again.
+ */
+import { statSync } from "node:fs";
+import { AppError } from "../core/errors.ts";
+import type { DeclaredRunner, Moment, ReadModels, RunnerView } from "../core/read-models.ts";
+import type { Thresholds } from "../core/status.ts";
+import { openReadOnly } from "./open.ts";
+import type { SqliteDatabase } from "./open.ts";
+import { checkpointReader, checkpointSeq } from "./read-checkpoints.ts";
+import type { CheckpointReader } from "./read-checkpoints.ts";
+import { FleetIndex } from "./read-fleet-index.ts";
+import { scanFleet, summarizeFleet } from "./read-fleet-scan.ts";
+import type { FleetTable } from "./read-fleet-table.ts";
+import { processReader } from "./read-processes.ts";
+import { runnerRows, runnerView } from "./read-runners.ts";
+import type { RunnerRows } from "./read-runners.ts";
+import { snapshotReader } from "./read-snapshots.ts";
+import type { SnapshotReader } from "./read-snapshots.ts";
+import type { Lane } from "./tables.ts";
+import { quarantineReader, timelineReader } from "./read-timeline.ts";
+import type { QuarantineReader, TimelineReader } from "./read-timeline.ts";
+
+const REFRESH_EVERY_MS = 100;
+/** How often the path is compared with the file that is open. */
+const LOOK_EVERY_MS = 500;
+
+export interface ReadModelOptions {
+  readonly file: string;
+  readonly thresholds: Thresholds;
+}
+
+/** Everything that hangs on one open database. */
+interface Session {
+  readonly db: SqliteDatabase;
+  /** Which file it is, whatever its name. */
+  readonly inode: number;
+  readonly index: FleetIndex;
+  readonly checkpoints: CheckpointReader;
+  readonly snapshots: SnapshotReader;
+  readonly timeline: TimelineReader;
+  readonly quarantine: QuarantineReader;
+  readonly rows: (lane: Lane) => RunnerRows;
+  /** Runs in one read transaction, so that all of an answer is of one moment. */
+  readonly transact: <T>(work: () => T) => T;
+}
+
+type Declared = Map<string, { runner: DeclaredRunner; at: number }>;
+
+function inodeOf(file: string): number | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.ino;
+}
+
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function openSession(
+  { file, thresholds }: ReadModelOptions,
+  inode: number,
+  declared: Declared,
+): Session {
+  const db = openReadOnly(file);
+  try {
+    const rows = { main: runnerRows(db, "main"), fast: runnerRows(db, "fast") };
+    return {
+      db,
+      inode,
+      index: new FleetIndex({ db, thresholds, declared }),
+      checkpoints: checkpointReader(db),
+      snapshots: snapshotReader(db),
+      timeline: timelineReader(db),
+      quarantine: quarantineReader(db),
+      rows: (lane) => rows[lane],
+      transact: <T>(work: () => T): T => db.transaction(work)(),
+    };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+class SqliteReadModels implements ReadModels {
+  private readonly options: ReadModelOptions;
+  private readonly timer: NodeJS.Timeout;
+  private declared: Declared = new Map();
+  private session: Session | undefined;
+  private lookedAt = -Infinity;
+  private turn: NodeJS.Immediate | undefined;
+
+  constructor(options: ReadModelOptions) {
+    this.options = options;
+    this.timer = setInterval(() => this.refreshInBackground(), REFRESH_EVERY_MS);
+    this.timer.unref();
+    this.refreshInBackground();
+  }
+
+  runners(query: Parameters<ReadModels["runners"]>[0], moment: Moment) {
+    return this.withFleet(({ index, rows }, table) => {
+      const page = scanFleet(table, query, moment);
+      const ownRows = rows(index.lane);
+      const items = page.slots.map((slot) => runnerView(table.record(slot), ownRows, moment));
+      return { items, next: page.next, seq: index.seq };
+    });
+  }
+
+  runner(runner: string, moment: Moment): { view: RunnerView | undefined; seq: number } {
+    return this.withFleet(({ index, rows }, table) => {
+      const slot = table.slotOf(runner);
+      const isKnown = slot !== undefined && table.columns.listed[slot] === 1;
+      const view = isKnown ? runnerView(table.record(slot), rows(index.lane), moment) : undefined;
+      return { view, seq: index.seq };
+    });
+  }
+
+  summary(moment: Moment) {
+    return this.withFleet(({ index }, table) => ({
+      ...summarizeFleet(table, moment),
+      seq: index.seq,
+    }));
+  }
+
+  async processes(query: Parameters<ReadModels["processes"]>[0], moment: Moment) {
+    const { index, db } = this.open();
+    index.refresh();
+    const page = await processReader(db, index.lane).page(query, moment, (runner) => {
+      const declared = this.declared.get(runner)?.runner;
+      return {
+        thresholds: { ...this.options.thresholds, ...declared?.thresholds },
+        intervalSec: declared?.intervalSec ?? null,
+      };
+    });
+    return { ...page, seq: index.seq };
+  }
+
+  snapshots(query: Parameters<ReadModels["snapshots"]>[0]) {
+    return this.withSeq("runner_heartbeat", ({ snapshots }) => snapshots.page(query));
+  }
+
+  buckets(query: Parameters<ReadModels["buckets"]>[0]) {
+    return this.withSeq("runner_heartbeat", ({ snapshots }) => snapshots.buckets(query));
+  }
+
+  timeline(query: Parameters<ReadModels["timeline"]>[0]) {
+    return this.withSeq("timeline", ({ timeline }) => timeline.page(query));
+  }
+
+  quarantine(query: Parameters<ReadModels["quarantine"]>[0]) {
+    return this.withSeq("quarantine", ({ quarantine }) => quarantine.page(query));
+  }
+
+  checkpoints() {
+    const { checkpoints, transact } = this.open();
+    return transact(() => ({ lane: checkpoints.lane(), rows: checkpoints.all() }));
+  }
+
+  isRegistered(runner: string): boolean {
+    return this.withFleet((_, table) => {
+      const slot = table.slotOf(runner);
+      return slot !== undefined && (table.record(slot).restart?.registered_at ?? null) !== null;
+    });
+  }
+
+  isDeclared(runner: string): boolean {
+    return this.declared.has(runner);
+  }
+
+  declare(runners: readonly DeclaredRunner[], at: number): void {
+    const before = this.declared;
+    this.declared = new Map(
+      runners.map((runner) => [runner.runner, { runner, at: before.get(runner.runner)?.at ?? at }]),
+    );
+    this.session?.index.declare(this.declared);
+  }
+
+  isLoaded(): boolean {
+    return this.session?.index.isLoaded ?? false;
+  }
+
+  health() {
+    const { index } = this.open();
+    const { file } = this.options;
+    return {
+      file,
+      walBytes: sizeOf(`${file}-wal`),
+      runners: index.size,
+      loadedInMs: index.loadedInMs,
+    };
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+    clearImmediate(this.turn);
+    this.session?.db.close();
+    this.session = undefined;
+  }
+
+  private withFleet<T>(work: (session: Session, table: FleetTable) => T): T {
+    const session = this.open();
+    session.index.refresh();
+    return session.transact(() => work(session, session.index.current()));
+  }
+
+  private withSeq<T extends object>(
+    projection: string,
+    work: (session: Session) => T,
+  ): T & { seq: number } {
+    const session = this.open();
+    return session.transact(() => ({
+      ...work(session),
+      seq: checkpointSeq(session.checkpoints.all(), projection),
+    }));
+  }
+
+  private refreshInBackground(): void {
+    clearImmediate(this.turn);
+    try {
+      const { index } = this.open();
+      index.refresh();
+      if (index.hasMore) this.turn = setImmediate(() => this.refreshInBackground());
+    } catch {
+      // No database yet, or one that is being made: whoever asks is told, and the timer goes on.
+    }
+  }
+
+  private open(): Session {
+    const now = performance.now();
+    if (this.session !== undefined && now - this.lookedAt < LOOK_EVERY_MS) return this.session;
+    this.lookedAt = now;
+    const inode = inodeOf(this.options.file);
+    if (this.session !== undefined && this.session.inode !== inode) {
+      this.session.db.close();
+      this.session = undefined;
+    }
+    this.session ??= this.openAnew(inode);
+    return this.session;
+  }
+
+  private openAnew(inode: number | undefined): Session {
+    const { file } = this.options;
+    if (inode === undefined) {
+      throw new AppError(
+        "unavailable",
+        `There are no read models yet: ${file} does not exist. Start the projector, it makes them`,
+      );
+    }
+    try {
+      return openSession(this.options, inode, this.declared);
+    } catch (error) {
+      if (error instanceof AppError) throw error;
+      throw new AppError(
+        "unavailable",
+        `The read models in ${file} can't be read yet (${String(error)}). Start the projector, it makes them`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+/** Opens the read models for reading. Never fails: what is not there yet is looked for again. */
+export function openReadModels(options: ReadModelOptions): ReadModels {
+  return new SqliteReadModels(options);
+}
