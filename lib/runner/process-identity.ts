@@ -68,6 +68,8 @@ export function isProcessStopped(pid: number): boolean {
 /** Whether any living process belongs to the group. */
 export function isGroupAlive(groupId: number): boolean {
   if (!reachesSignal(-groupId)) return false;
+  const leader = readProcessStat(groupId);
+  if (leader?.groupId === groupId && isLiving(leader)) return true;
   const stats = readAllStats();
   if (stats.length === 0) return true;
   return stats.some((stat) => stat.groupId === groupId && isLiving(stat));
