@@ -16,7 +16,12 @@ export const QUARANTINE_HEADERS = {
   time: "Runbeat-Source-Time",
   /** Of the message as it was; more than the payload where that had to be cut. */
   bytes: "Runbeat-Source-Bytes",
+  /** The message's own headers as JSON, percent-encoded; absent where it had none. */
+  headers: "Runbeat-Source-Headers",
 } as const;
+
+/** A message's headers: each name with its values. */
+export type HeaderRecord = Readonly<Record<string, readonly string[]>>;
 
 /** The subject's last word for records that say what became of a rejected message. */
 export const RESOLVED_WORD = "resolved";
@@ -30,8 +35,11 @@ export interface Rejected {
   readonly sourceCreated: string;
   readonly sourceSeq: number;
   readonly sourceTime: string;
+  /** Length of the message as it was; more than the payload's where that had to be cut. */
   readonly bytes: number;
   readonly payload: Uint8Array;
+  /** Headers that the message had. */
+  readonly headers: HeaderRecord;
 }
 
 export interface Resolved {
@@ -53,11 +61,13 @@ export interface RejectionSource {
   /** Epoch ms. */
   readonly timeMs: number;
   readonly bytes: number;
+  readonly headers?: HeaderRecord;
 }
 
 /** Longest explanation that goes into a header. */
 const MAX_MESSAGE_CHARS = 500;
 
+/** The headers with which a rejected message is put into quarantine. */
 export function rejectionHeaders(
   rejection: Rejection,
   source: RejectionSource,
@@ -71,6 +81,9 @@ export function rejectionHeaders(
     [QUARANTINE_HEADERS.seq]: String(source.seq),
     [QUARANTINE_HEADERS.time]: new Date(source.timeMs).toISOString(),
     [QUARANTINE_HEADERS.bytes]: String(source.bytes),
+    ...(source.headers === undefined
+      ? {}
+      : { [QUARANTINE_HEADERS.headers]: encodeHeader(JSON.stringify(source.headers)) }),
   };
 }
 
@@ -106,10 +119,31 @@ export function parseRejection(message: {
     sourceTime: header(QUARANTINE_HEADERS.time),
     bytes: Number(header(QUARANTINE_HEADERS.bytes)) || message.data.length,
     payload: message.data,
+    headers: parseHeaders(decodeHeader(header(QUARANTINE_HEADERS.headers))),
   };
 }
 
-/** Reads what became of a rejected message: `{v, at, by, seq, action}`. */
+function parseHeaders(text: string): HeaderRecord {
+  if (text === "") return {};
+  try {
+    return JSON.parse(text) as HeaderRecord;
+  } catch {
+    return {};
+  }
+}
+
+/** The body of a record that says what became of a rejected message. */
+export function resolutionBody(
+  resolution: Omit<Resolved, "kind">,
+  atMs: number,
+  storedSeq?: number,
+): JsonObject {
+  const { seq, action, by } = resolution;
+  const stored = storedSeq === undefined ? {} : { stored_seq: storedSeq };
+  return { v: 1, at: new Date(atMs).toISOString(), by, seq, action, ...stored };
+}
+
+/** Reads what became of a rejected message: `{v, at, by, seq, action, stored_seq}`. */
 export function parseResolution(data: Uint8Array): Resolved | undefined {
   let body: unknown;
   try {
