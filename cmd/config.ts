@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { Origin } from "../config/load-settings.ts";
 import { SETTING_LIST } from "../config/setting-list.ts";
 import type { SettingEntry } from "../config/setting-list.ts";
+import { exampleFile, settingsTable } from "../config/settings-text.ts";
 import { MASK, redactDeep } from "../lib/core/redact.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
@@ -19,26 +20,40 @@ interface ShownSetting {
   readonly about: string;
 }
 
+interface Options {
+  readonly json?: boolean;
+  readonly changed?: boolean;
+  readonly example?: boolean;
+  readonly markdown?: boolean;
+}
+
 export function command(): Command {
   return new Command("config")
     .description("Prints the effective settings and where each comes from. Secrets are masked.")
     .argument("[words...]", "show only keys that contain one of these")
     .option("--json", "as JSON")
     .option("--changed", "only what is not the default")
+    .option("--example", "print a settings file with every key, commented out")
+    .option("--markdown", "print every key as a table for documents")
     .addHelpText(
       "after",
-      "\nExample:\n  $ HEARTBEAT_ONLINE_SEC=20 runbeat config heartbeat\n  $ runbeat config --changed --json",
+      "\nExamples:\n  $ HEARTBEAT_ONLINE_SEC=20 runbeat config heartbeat\n  $ runbeat config --changed --json\n  $ runbeat config --example > config/runbeat.yaml",
     )
-    .action((words: string[], options: { json?: boolean; changed?: boolean }, self: Command) => {
+    .action((words: string[], options: Options, self: Command) => {
+      if (options.example === true) return print(exampleFile());
+      if (options.markdown === true) return print(settingsTable());
       const context = openContext(self);
       const shown = shownSettings(context).filter(
         ({ key, source }) =>
           (words.length === 0 || words.some((word) => key.includes(word))) &&
           (options.changed !== true || source !== "default"),
       );
-      const text = options.json === true ? asJson(context, shown) : asText(context, shown);
-      process.stdout.write(text);
+      print(options.json === true ? asJson(context, shown) : asText(context, shown));
     });
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
 }
 
 function shownSettings(context: Context): ShownSetting[] {
