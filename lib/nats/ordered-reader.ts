@@ -41,7 +41,8 @@ export interface ReaderOptions {
   readonly stream: string;
   readonly start: ReaderStart;
   readonly filterSubjects?: readonly string[];
-  readonly onMessage: (message: StreamMessage) => void;
+  /** Called for each message in order, possibly before {@link openReader} returns; false ends the reader. */
+  readonly onMessage: (message: StreamMessage) => boolean;
   /** Prefix of the delivery subject where permissions ask for one; `_INBOX` unless given. */
   readonly inboxPrefix?: string;
   /** Nothing is left to deliver: the reader is at the end of the stream. */
@@ -158,7 +159,7 @@ class ReaderRun implements Reader {
     this.#subscription = nc.subscribe(this.#deliverSubject, {
       callback: (error, message) => {
         if (error !== null) this.#stop(messageOf(error));
-        else if (!this.#isEnded) this.#take(message);
+        else this.#receive(message);
       },
     });
     void this.#subscription.closed.then(() => this.#stop("the connection was closed"));
@@ -204,6 +205,16 @@ class ReaderRun implements Reader {
     }
   }
 
+  /** What is thrown in here must not reach the client: it would lose its place in the protocol. */
+  #receive(message: Msg): void {
+    if (this.#isEnded) return;
+    try {
+      this.#take(message);
+    } catch (error) {
+      this.#stop(messageOf(error));
+    }
+  }
+
   #take(message: Msg): void {
     const reply = message.reply;
     this.#lastHeardMs = performance.now();
@@ -213,7 +224,7 @@ class ReaderRun implements Reader {
       return this.#stop(`message ${this.#expectedSeq} of its consumer is missing`);
     }
     this.#expectedSeq += 1;
-    this.#options.onMessage({
+    const goesOn = this.#options.onMessage({
       subject: message.subject,
       data: message.data,
       seq: delivery.streamSeq,
@@ -221,7 +232,8 @@ class ReaderRun implements Reader {
       pending: delivery.pending,
       headers: message.headers,
     });
-    if (delivery.pending === 0) this.#options.onEnd?.();
+    if (!goesOn) this.#stop("it was told to stop");
+    else if (delivery.pending === 0) this.#options.onEnd?.();
   }
 
   /** Idle heartbeats and flow control. Source: NATS ADR-8 and ADR-15. */

@@ -191,7 +191,7 @@ async function foldUpTo(
       stream: name,
       start: { fromSeq: seq + 1 },
       onMessage: (message) => {
-        if (message.seq > end) return void reader.close();
+        if (message.seq > end) return false;
         const decoded = decode(message);
         for (const work of works) {
           if (message.seq <= work.checkpoint.seq)
@@ -204,14 +204,14 @@ async function foldUpTo(
           writeBatch(db, works);
           options.onProgress?.(`${name}: ${seq - from + 1} of ${end - from + 1} messages folded`);
         }
-        if (message.seq === end || message.pending === 0) void reader.close();
+        return message.seq < end && message.pending > 0;
       },
       onEnd: () => {
         seq = end;
       },
     });
-    if (seq >= end) void reader.close();
-    await reader.ended;
+    if (seq < end) await reader.ended;
+    await reader.close();
   }
   writeBatch(db, works);
 }

@@ -123,7 +123,7 @@ export class Follower {
       onEnd: () => this.#reachEnd(),
     });
     this.#reader = reader;
-    if (this.#isClosing) await reader.close();
+    if (this.#isClosing || this.#isBroken) await reader.close();
     this.state = "folding";
     this.trouble = undefined;
     const why = await reader.ended;
@@ -173,10 +173,13 @@ export class Follower {
     });
   }
 
-  #take(message: StreamMessage): void {
-    if (this.#isBroken) return;
+  /** False ends this reader; what was folded stays, and the next one starts with a check. */
+  #take(message: StreamMessage): boolean {
+    if (this.#isBroken) return false;
     if (message.seq !== this.#lastSeq + 1 && !this.#mayJump) {
-      return this.#break(`messages ${this.#lastSeq + 1} to ${message.seq - 1} are gone`);
+      const gone = `messages ${this.#lastSeq + 1} to ${message.seq - 1} are gone`;
+      this.#options.log.warn({ stream: this.#options.streamName }, gone);
+      return false;
     }
     this.#lastSeq = message.seq;
     this.#pending = message.pending;
@@ -186,12 +189,7 @@ export class Follower {
     for (const fold of this.#folds) fold.take(decoded, message.seq, message.timeMs);
     this.#batchMessages += 1;
     this.#schedule();
-  }
-
-  /** Ends this reader; what was folded stays, and the next one starts with a check. */
-  #break(why: string): void {
-    this.#options.log.warn({ stream: this.#options.streamName }, why);
-    void this.#reader?.close();
+    return true;
   }
 
   #reachEnd(): void {

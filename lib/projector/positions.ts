@@ -29,7 +29,7 @@ async function timeOf(
   info: StreamInfo,
   seq: number,
 ): Promise<number | undefined> {
-  if (seq < info.state.first_seq || seq > info.state.last_seq) return undefined;
+  if (seq < Math.max(1, info.state.first_seq) || seq > info.state.last_seq) return undefined;
   const message = await jsm.streams.getMessage(info.config.name, { seq });
   return message === null ? undefined : Math.floor(message.time.getTime());
 }
