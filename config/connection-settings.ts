@@ -52,6 +52,14 @@ export const nats = {
     }),
     "none",
   ),
+  nkey: orNone(
+    text({
+      about: "File with the seed of an nkey for NATS",
+      fallback: "",
+      env: ["RUNBEAT_NATS_NKEY", "NATS_NKEY"],
+    }),
+    "none",
+  ),
   token: orNone(
     text({
       about: "Token for NATS",
