@@ -1,0 +1,60 @@
+import { hostname } from "node:os";
+import { Command } from "commander";
+import { connectNats } from "../lib/nats/connect.ts";
+import { stateBucket } from "../lib/nats/stream-declarations.ts";
+import { reconcileStreams } from "../lib/nats/streams.ts";
+import { startEmitter } from "../lib/projector/emitter.ts";
+import { startProjector } from "../lib/projector/projector.ts";
+import { openDatabase } from "../lib/store/open.ts";
+import { projections } from "../projections/index.ts";
+import { openContext } from "./context.ts";
+import type { Context } from "./context.ts";
+import { natsOptions } from "./nats-options.ts";
+import { prefixesOf, streamOptions } from "./stream-options.ts";
+import { untilStopped } from "./until-stopped.ts";
+
+export function command(): Command {
+  return new Command("projector")
+    .description(
+      "Folds the streams into the read models, takes snapshots and puts into quarantine what can't be folded. Runs until it is stopped.",
+    )
+    .addHelpText("after", "\nExample:\n  $ NATS_URL=nats://10.0.0.5:4222 runbeat projector")
+    .action((_options: unknown, self: Command) => run(openContext(self)));
+}
+
+async function run(context: Context): Promise<void> {
+  const { log, paths, settings } = context;
+  const stopping = untilStopped();
+  const abort = new AbortController();
+  void stopping.then(() => abort.abort());
+  const opened: (() => Promise<unknown>)[] = [];
+  try {
+    const db = await openDatabase(paths.databaseFile);
+    opened.push(async () => db.close());
+    const nc = await connectNats({
+      ...natsOptions(context, "runbeat projector"),
+      waitOnFirstConnect: true,
+      signal: abort.signal,
+    });
+    opened.push(() => nc.close());
+    await reconcileStreams(nc, streamOptions(settings));
+    const prefixes = prefixesOf(settings);
+    const projector = await startProjector({ nc, db, prefixes, projections, log });
+    opened.push(() => projector.close());
+    void projector.caughtUp.then(() => log.info("every stream is folded up to its end"));
+    const emitter = await startEmitter({
+      nc,
+      prefixes,
+      bucket: stateBucket(prefixes),
+      holder: `${hostname()}:${process.pid}`,
+      everySec: settings.heartbeat.logEverySec,
+      log,
+    });
+    opened.push(() => emitter.stop());
+    log.info({ reason: await stopping }, "the projector stops");
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+  } finally {
+    for (const close of opened.reverse()) await close();
+  }
+}
