@@ -9,6 +9,16 @@ export interface CommandEntry {
 
 export const COMMAND_TABLE: readonly CommandEntry[] = [
   {
+    name: "projector",
+    summary: "fold the streams into the read models",
+    load: async () => await import("./projector.ts"),
+  },
+  {
+    name: "verify",
+    summary: "fold the streams again and compare: are the read models right?",
+    load: async () => await import("./verify.ts"),
+  },
+  {
     name: "config",
     summary: "show every setting, its value and where it comes from",
     load: async () => await import("./config.ts"),

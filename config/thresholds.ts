@@ -1,8 +1,7 @@
-/** Settings in the shapes that the parts of Runbeat take them in. */
 import type { Thresholds } from "../lib/core/status.ts";
-import type { Prefixes } from "../lib/core/subject.ts";
 import type { Settings } from "./settings.ts";
 
+/** What statuses are judged by. */
 export function thresholdsOf({ heartbeat, status }: Settings): Thresholds {
   return {
     intervalSec: heartbeat.intervalSec,
@@ -11,8 +10,4 @@ export function thresholdsOf({ heartbeat, status }: Settings): Thresholds {
     offlineSec: heartbeat.offlineSec,
     startGraceSec: status.startGraceSec,
   };
-}
-
-export function prefixesOf({ nats }: Settings): Prefixes {
-  return { subject: nats.subjectPrefix, stream: nats.streamPrefix };
 }
