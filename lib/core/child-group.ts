@@ -2,7 +2,7 @@
  * A child process that leads its own process group, as the parts that start one see it. The one
  * implementation is lib/runner/child-group.ts; it is handed to whoever needs it.
  */
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 
 /** How a process ended: one of the two is set. Both are null where nobody could see it end. */
 export interface ChildEnd {
@@ -27,6 +27,8 @@ export interface ChildGroup {
   readonly startedAt: number;
   /** What it writes on a descriptor opened as "pipe". */
   output(descriptor: number): Readable;
+  /** What it reads on a descriptor opened as "pipe". */
+  input(descriptor: number): Writable;
   /** Once the leader has ended; others of its group may still live. */
   readonly ended: Promise<ChildEnd>;
   /** Sends a signal to every process of the group; none where it is gone. */

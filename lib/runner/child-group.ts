@@ -1,7 +1,7 @@
 /** Starts commands as leaders of their own process groups and ends them without a trace. */
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ChildCommand, ChildEnd, ChildGroup } from "../core/child-group.ts";
 import { AppError } from "../core/errors.ts";
@@ -61,6 +61,10 @@ class SpawnedGroup implements ChildGroup {
 
   output(descriptor: number): Readable {
     return this.child.stdio[descriptor] as Readable;
+  }
+
+  input(descriptor: number): Writable {
+    return this.child.stdio[descriptor] as Writable;
   }
 
   signal(signal: NodeJS.Signals): void {

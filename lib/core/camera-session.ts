@@ -1,0 +1,79 @@
+/** What a camera's decoder looks like to the runner that drives it: lib/ffmpeg is the one there is. */
+
+/** Whether trying again can help. */
+export type Retry =
+  /** Soon, with the usual back-off. */
+  | "yes"
+  /** Rarely: each try may bring a lock-out nearer, and only a person can mend it. */
+  | "slowly"
+  /** Not before a setting was changed. */
+  | "no"
+  /** With another setting, which the message names. */
+  | "after_change"
+  /** Without the GPU. */
+  | "on_cpu"
+  /** Once this host was put right. */
+  | "after_host"
+  /** It was asked for. */
+  | "none";
+
+/** Why a session ended, for people. */
+export interface CameraFault {
+  /** Stable name, e.g. `unauthorized`, for labels and tests. */
+  readonly name: string;
+  readonly cause: string;
+  readonly message: string;
+  readonly advice: string;
+  readonly retry: Retry;
+  /** The decoder's last lines, redacted. */
+  readonly tail: readonly string[];
+}
+
+export type SessionEnd =
+  { readonly reason: "stopped" } | { readonly reason: "failed"; readonly fault: CameraFault };
+
+/** Pictures as an analyser wants them. */
+export interface FrameFormat {
+  readonly width: number;
+  readonly height: number;
+  readonly pixels: "gray" | "rgb24";
+  /** More frames a second are dropped before they are made. */
+  readonly maxFps: number;
+}
+
+/** One decoded picture. */
+export interface Frame {
+  /** `width * height` bytes for gray, three times that for rgb24; the receiver's to keep. */
+  readonly data: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  /** When it arrived here, ms on a monotonic clock. */
+  readonly atMs: number;
+}
+
+export interface CameraSession {
+  readonly pid: number;
+  /** Frames decoded so far. */
+  readonly frames: number;
+  /** Frames a second over the last 10 s; null before two seconds are known. */
+  fps(): number | null;
+  /** How often each harmless fault was printed, by name. */
+  readonly counts: ReadonlyMap<string, number>;
+  readonly ended: Promise<SessionEnd>;
+  stop(): Promise<SessionEnd>;
+}
+
+export interface SessionHooks {
+  /** The first picture is there. */
+  readonly onStreaming: () => void;
+  /** For each picture, where some are wanted. */
+  readonly onFrame: (frame: Frame) => void;
+}
+
+/** Starts one session. @throws AppError where the decoder can't be started at all. */
+export type OpenSession = (wanted: FrameFormat | null, hooks: SessionHooks) => CameraSession;
+
+/** One line for `last_error`: what happened and what to do. */
+export function faultText(fault: CameraFault): string {
+  return fault.advice === "" ? fault.message : `${fault.message}. ${fault.advice}`;
+}

@@ -1,0 +1,180 @@
+/** One FFmpeg on one input, from its start to its explained end. */
+import { finished } from "node:stream/promises";
+import type {
+  CameraFault,
+  CameraSession,
+  Frame,
+  FrameFormat,
+  SessionEnd,
+  SessionHooks,
+} from "../core/camera-session.ts";
+import type { ChildGroup, SpawnGroup } from "../core/child-group.ts";
+import { createLineTail } from "../core/line-tail.ts";
+import type { LineTail } from "../core/line-tail.ts";
+import { FRAMES_FD, INPUT_LIST_FD, PROGRESS_FD, ffmpegArguments } from "./arguments.ts";
+import type { CameraInput } from "./arguments.ts";
+import { FAULT_TABLE, explainEnd, stallFault } from "./errors.ts";
+import { createFrameCutter } from "./frames.ts";
+import { createFpsMeter, createProgressParser } from "./progress.ts";
+import type { ProgressBlock } from "./progress.ts";
+import { secretsOf } from "./url-secrets.ts";
+import type { FfmpegProgram } from "./version.ts";
+
+/** Beyond its stall limit an input may take this long to its first picture. */
+const OPEN_EXTRA_SEC = 10;
+const WATCH_MS = 500;
+const LAST_WORDS_MS = 500;
+const STDERR_FD = 2;
+
+export interface SessionOptions {
+  readonly ffmpeg: FfmpegProgram;
+  readonly input: CameraInput;
+  /** Null: none are needed, only counted. */
+  readonly frames: FrameFormat | null;
+  readonly spawn: SpawnGroup;
+  /** Our own environment, for FFmpeg. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** @throws AppError `invalid` where FFmpeg can't be started. */
+export function openFfmpegSession(options: SessionOptions, hooks: SessionHooks): CameraSession {
+  return new FfmpegSession(options, hooks);
+}
+
+class FfmpegSession implements CameraSession {
+  readonly ended: Promise<SessionEnd>;
+  readonly counts = new Map<string, number>();
+  frames = 0;
+  private readonly options: SessionOptions;
+  private readonly hooks: SessionHooks;
+  private readonly group: ChildGroup;
+  private readonly meter = createFpsMeter();
+  private readonly tail: LineTail;
+  private readonly startedMs = performance.now();
+  private outTimeUs = 0;
+  private movedMs: number | undefined;
+  private isStopping = false;
+  private stall: CameraFault | undefined;
+
+  constructor(options: SessionOptions, hooks: SessionHooks) {
+    this.options = options;
+    this.hooks = hooks;
+    const { ffmpeg, input, frames, spawn, env } = options;
+    this.tail = createLineTail({
+      secrets: secretsOf(input.url),
+      onLine: (line) => this.count(line),
+    });
+    const { args, inputList } = ffmpegArguments(input, ffmpeg.libavformatMajor, frames);
+    this.group = spawn({
+      file: ffmpeg.path,
+      args,
+      env: { ...env, ...ffmpeg.env },
+      stdio: [
+        "ignore",
+        "ignore",
+        "pipe",
+        "pipe",
+        frames === null ? "ignore" : "pipe",
+        inputList === null ? "ignore" : "pipe",
+      ],
+    });
+    this.listen(frames);
+    if (inputList !== null) this.writeList(inputList);
+    this.ended = this.watch();
+  }
+
+  get pid(): number {
+    return this.group.pid;
+  }
+
+  fps(): number | null {
+    return this.meter.fps(performance.now());
+  }
+
+  async stop(): Promise<SessionEnd> {
+    this.isStopping = true;
+    void this.group.stop();
+    return await this.ended;
+  }
+
+  private listen(frames: FrameFormat | null): void {
+    const parse = createProgressParser((block) => this.progressed(block));
+    const read = (descriptor: number, onText: (text: string) => void) =>
+      this.group
+        .output(descriptor)
+        .setEncoding("utf8")
+        .on("data", onText)
+        .on("error", () => {});
+    read(STDERR_FD, (text) => this.tail.feed(text));
+    read(PROGRESS_FD, parse);
+    if (frames === null) return;
+    const cut = createFrameCutter(frames, (data) => this.deliver(frames, data));
+    this.group
+      .output(FRAMES_FD)
+      .on("data", cut)
+      .on("error", () => {});
+  }
+
+  private deliver(format: FrameFormat, data: Uint8Array): void {
+    const { width, height } = format;
+    const frame: Frame = { data, width, height, atMs: performance.now() };
+    if (!this.isStopping) this.hooks.onFrame(frame);
+  }
+
+  private progressed({ frames, outTimeUs }: ProgressBlock): void {
+    const now = performance.now();
+    const hasMoved = (frames ?? 0) > this.frames || (outTimeUs ?? 0) > this.outTimeUs;
+    this.frames = frames ?? this.frames;
+    this.outTimeUs = outTimeUs ?? this.outTimeUs;
+    if (frames !== null) this.meter.add(frames, now);
+    if (!hasMoved || this.isStopping) return;
+    const isFirst = this.movedMs === undefined;
+    this.movedMs = now;
+    if (isFirst) this.hooks.onStreaming();
+  }
+
+  private writeList(text: string): void {
+    // It may have ended before it read the list; its exit then tells why.
+    this.group
+      .input(INPUT_LIST_FD)
+      .on("error", () => {})
+      .end(text);
+  }
+
+  /** Ends the session when the picture stands, whether FFmpeg falls silent or repeats itself. */
+  private async watch(): Promise<SessionEnd> {
+    const timer = setInterval(() => this.checkStall(), WATCH_MS);
+    const end = await this.group.ended;
+    clearInterval(timer);
+    // Ends what is left of the group, and frees the guard that watches it.
+    await this.group.stop();
+    await this.readRest();
+    if (this.stall !== undefined) return { reason: "failed", fault: this.stall };
+    if (this.isStopping) return { reason: "stopped" };
+    return { reason: "failed", fault: explainEnd(end, this.tail.lines()) };
+  }
+
+  /** Its last words may still be in the pipe when it has ended. */
+  private async readRest(): Promise<void> {
+    const signal = AbortSignal.timeout(LAST_WORDS_MS);
+    await finished(this.group.output(STDERR_FD), { writable: false, signal }).catch(() => {});
+    this.tail.flush();
+  }
+
+  private checkStall(): void {
+    if (this.isStopping || this.stall !== undefined) return;
+    const { stallSec } = this.options.input;
+    const isOpen = this.movedMs !== undefined;
+    const limitSec = isOpen ? stallSec : stallSec + OPEN_EXTRA_SEC;
+    if (performance.now() - (this.movedMs ?? this.startedMs) < limitSec * 1000) return;
+    this.stall = stallFault(limitSec, isOpen, this.tail.lines());
+    void this.group.stop();
+  }
+
+  private count(line: string): void {
+    for (const { name, patterns, weight } of FAULT_TABLE) {
+      if (weight === "failure" || !patterns.every((pattern) => pattern.test(line))) continue;
+      this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+    }
+  }
+}

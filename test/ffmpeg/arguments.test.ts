@@ -1,0 +1,65 @@
+import { describe, expect, it } from "vitest";
+import { ffmpegArguments } from "../../lib/ffmpeg/arguments.ts";
+import type { CameraInput } from "../../lib/ffmpeg/arguments.ts";
+
+const CAMERA: CameraInput = { url: "rtsp://10.0.0.7/stream1", lowLatency: false, stallSec: 10 };
+
+function line(input: Partial<CameraInput>, major = 59): string {
+  return ffmpegArguments({ ...CAMERA, ...input }, major, null).args.join(" ");
+}
+
+describe("FFmpeg's arguments", () => {
+  it("limit RTSP's waiting in the words of the version", () => {
+    expect(line({}, 58)).toContain(
+      "-rtsp_transport tcp -stimeout 5000000 -i rtsp://10.0.0.7/stream1",
+    );
+    expect(line({}, 59)).toContain(
+      "-rtsp_transport tcp -timeout 5000000 -i rtsp://10.0.0.7/stream1",
+    );
+    expect(line({ transport: "udp" })).toContain("-rtsp_transport udp");
+    expect(line({ url: "http://10.0.0.7/mjpeg" })).toContain("-rw_timeout 5000000");
+  });
+
+  it("pass frames as they come in the words of the version", () => {
+    expect(line({}, 59)).toContain("-vsync passthrough");
+    expect(line({}, 61)).toContain("-fps_mode passthrough");
+  });
+
+  it("are quick only where that is asked for", () => {
+    const flags = "-flags low_delay -fflags nobuffer -probesize 32 -analyzeduration 0";
+    expect(line({ lowLatency: true })).toContain(flags);
+    expect(line({})).not.toContain("nobuffer");
+  });
+
+  it("hold back what would come as fast as it is read", () => {
+    expect(line({ url: "testsrc2=rate=15", inputFormat: "lavfi" })).toContain(
+      "-re -f lavfi -i testsrc2",
+    );
+    expect(line({ url: "/srv/clip.mp4" })).toContain("-re -i /srv/clip.mp4");
+    expect(line({})).not.toContain("-re");
+    expect(line({ url: "/dev/video0", inputFormat: "v4l2" })).not.toContain("-re");
+  });
+
+  it.each([
+    ["rtsp://viewer:pass@10.0.0.7/a"],
+    ["rtsp://viewer:pa'ss@10.0.0.7/a"],
+    ["rtsp://token@10.0.0.7/a"],
+    ["http://10.0.0.7/video?password=pass"],
+  ])("leave %s to a list on a pipe", (url) => {
+    const { args, inputList } = ffmpegArguments({ ...CAMERA, url, lowLatency: true }, 59, null);
+    expect(args.join(" ")).not.toContain("10.0.0.7");
+    expect(args).toContain("pipe:5");
+    expect(inputList).toContain(`file '${url.replaceAll("'", "'\\''")}'\n`);
+    expect(inputList).toContain("option probesize 32");
+  });
+
+  it("show the login to FFmpeg 4 only, which knows no other way", () => {
+    const url = "rtsp://viewer:pass@10.0.0.7/a";
+    expect(ffmpegArguments({ ...CAMERA, url }, 58, null)).toMatchObject({ inputList: null });
+  });
+
+  it("refuse a url that would end its line", () => {
+    const url = "rtsp://10.0.0.7/a\noption x";
+    expect(() => ffmpegArguments({ ...CAMERA, url }, 59, null)).toThrow(/line break/);
+  });
+});
