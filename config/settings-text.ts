@@ -61,7 +61,7 @@ export function settingsTable(): string {
   const rows = SETTING_LIST.map(({ key, env, setting }) => [
     `\`${key}\``,
     env.map((name) => `\`${name}\``).join(", "),
-    setting.fallbackText ?? plainYaml(JSON.stringify(setting.fallback)),
+    `\`${setting.fallbackText ?? plainYaml(JSON.stringify(setting.fallback))}\``,
     setting.about,
   ]);
   const all = [["key", "environment", "default", "meaning"], ["---", "---", "---", "---"], ...rows];

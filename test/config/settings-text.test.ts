@@ -37,6 +37,13 @@ describe("config/runbeat.yaml", () => {
   });
 });
 
+describe("the README", () => {
+  it("has the table that `runbeat config --markdown` prints", () => {
+    const readme = unpadded(readFileSync(join(root, "README.md"), "utf8"));
+    expect(readme).toContain(unpadded(settingsTable()));
+  });
+});
+
 describe("every setting", () => {
   it("has a key, a variable and a meaning of its own", () => {
     for (const { key, env, setting } of SETTING_LIST) {
