@@ -305,7 +305,8 @@ function faultOf(fault: FaultRow, tail: readonly string[]): CameraFault {
 }
 
 function unexplained(end: ChildEnd, tail: readonly string[]): Omit<CameraFault, "tail"> {
-  const last = tail.findLast((line) => /\[(error|fatal|panic)\]/.test(line)) ?? tail.at(-1);
+  // Lines without a level are not of FFmpeg's own log: the loader's, or a crash.
+  const last = tail.findLast((line) => !/\[(warning|info|verbose|debug|trace)\]/.test(line));
   const said = last === undefined ? "" : `It said: ${last}`;
   const base = { retry: "yes", advice: said } as const;
   if (end.signal !== null) {

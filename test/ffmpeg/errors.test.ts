@@ -162,14 +162,14 @@ describe("the end of a session", () => {
     [{ code: 0, signal: null }, [], "The stream ended"],
     [
       { code: 1, signal: null },
-      ["[info] a", "[error] odd"],
+      ["[error] odd", "[info] a"],
       "FFmpeg ended with exit code 1. It said: [error] odd",
     ],
     [{ code: null, signal: "SIGSEGV" }, [], "FFmpeg was ended by SIGSEGV"],
     [
       { code: 255, signal: null },
       ["[warning] Immediate exit requested"],
-      "FFmpeg ended with exit code 255. It said: [warning] Immediate exit requested",
+      "FFmpeg ended with exit code 255",
     ],
   ] as const)("of %o after %o reads: %s", (end, tail, text) => {
     expect(faultText(explainEnd(end, tail))).toBe(text);

@@ -69,32 +69,38 @@ describe("a child process group", () => {
     expect(performance.now() - startedAt).toBeLessThan(1_900);
   });
 
-  it.concurrent("is killed five seconds after it was first asked, whatever it ignores", async () => {
-    const group = shell(`trap "" TERM; echo up; while :; do sleep 0.1; done`);
-    await firstLine(group);
-    const startedAt = performance.now();
-    expect(await group.stop()).toEqual({ code: null, signal: "SIGKILL" });
-    const tookMs = performance.now() - startedAt;
-    expect(tookMs).toBeGreaterThan(4_900);
-    expect(tookMs).toBeLessThan(6_500);
-  });
+  it.concurrent(
+    "is killed five seconds after it was first asked, whatever it ignores",
+    async () => {
+      const group = shell(`trap "" TERM; echo up; while :; do sleep 0.1; done`);
+      await firstLine(group);
+      const startedAt = performance.now();
+      expect(await group.stop()).toEqual({ code: null, signal: "SIGKILL" });
+      const tookMs = performance.now() - startedAt;
+      expect(tookMs).toBeGreaterThan(4_900);
+      expect(tookMs).toBeLessThan(6_500);
+    },
+  );
 
-  it.concurrent("does not outlive us when we are killed, deaf ones and grandchildren included", async () => {
-    const folder = makeTempDir("guard");
-    const script = `trap "" TERM; sleep 100 & echo $! > ${folder}/child; echo $$ > ${folder}/leader; wait; wait`;
-    const host = join(folder, "host.mjs");
-    writeFileSync(
-      host,
-      `import { spawnGroup } from ${JSON.stringify(module)};
+  it.concurrent(
+    "does not outlive us when we are killed, deaf ones and grandchildren included",
+    async () => {
+      const folder = makeTempDir("guard");
+      const script = `trap "" TERM; sleep 100 & echo $! > ${folder}/child; echo $$ > ${folder}/leader; wait; wait`;
+      const host = join(folder, "host.mjs");
+      writeFileSync(
+        host,
+        `import { spawnGroup } from ${JSON.stringify(module)};
        spawnGroup({ file: "/bin/sh", args: ["-c", ${JSON.stringify(script)}], stdio: ["ignore"] });
        setInterval(() => {}, 1000);`,
-    );
-    const parent = spawn(process.execPath, [host], { stdio: "ignore" });
-    const pidIn = (name: string) => Number(readFileSync(join(folder, name), "utf8")) || undefined;
-    const leader = await waitFor(() => pidIn("leader"));
-    const child = await waitFor(() => pidIn("child"));
-    parent.kill("SIGKILL");
-    await waitFor(() => !isProcessAlive(child), { timeoutMs: 8_000 });
-    await waitFor(() => !isProcessAlive(leader), { timeoutMs: 8_000 });
-  });
+      );
+      const parent = spawn(process.execPath, [host], { stdio: "ignore" });
+      const pidIn = (name: string) => Number(readFileSync(join(folder, name), "utf8")) || undefined;
+      const leader = await waitFor(() => pidIn("leader"));
+      const child = await waitFor(() => pidIn("child"));
+      parent.kill("SIGKILL");
+      await waitFor(() => !isProcessAlive(child), { timeoutMs: 8_000 });
+      await waitFor(() => !isProcessAlive(leader), { timeoutMs: 8_000 });
+    },
+  );
 });

@@ -1,0 +1,132 @@
+import { readFileSync } from "node:fs";
+import { afterEach, describe, expect, it } from "vitest";
+import { openFfmpegSession } from "../../lib/ffmpeg/session.ts";
+import type { CameraInput } from "../../lib/ffmpeg/arguments.ts";
+import { decodeHeartbeatBody } from "../../lib/core/decode-heartbeat.ts";
+import { createAnalyser } from "../../lib/runner/analysers/named.ts";
+import { startCameraRunner } from "../../lib/runner/camera-runner.ts";
+import type { CameraRunner, CameraTransition } from "../../lib/runner/camera-runner.ts";
+import { spawnGroup } from "../../lib/runner/child-group.ts";
+import { createUsageMeter } from "../../lib/runner/process-usage.ts";
+import { DEFAULT_WATCHDOG } from "../../lib/runner/watchdog.ts";
+import type { WatchdogPolicy } from "../../lib/runner/watchdog.ts";
+import { ffmpegProgram } from "../ffmpeg/ffmpeg-program.ts";
+import { waitFor } from "../support/wait-for.ts";
+
+const PATTERN: CameraInput = {
+  url: "testsrc2=size=640x360:rate=15",
+  inputFormat: "lavfi",
+  lowLatency: false,
+  stallSec: 2,
+};
+const QUICK = { ...DEFAULT_WATCHDOG, backoffSec: [0.1, 0.2, 0.3] };
+
+interface Started {
+  readonly camera: CameraRunner;
+  readonly transitions: CameraTransition[];
+  readonly pids: number[];
+}
+
+const cameras: CameraRunner[] = [];
+
+afterEach(async () => {
+  await Promise.all(cameras.splice(0).map((camera) => camera.stop()));
+});
+
+async function start(input: Partial<CameraInput>, policy: WatchdogPolicy): Promise<Started> {
+  const transitions: CameraTransition[] = [];
+  const pids: number[] = [];
+  const ffmpeg = await ffmpegProgram();
+  const camera = startCameraRunner({
+    open: (frames, hooks) => {
+      const session = openFfmpegSession(
+        { ffmpeg, input: { ...PATTERN, ...input }, frames, spawn: spawnGroup, env: process.env },
+        hooks,
+      );
+      pids.push(session.pid);
+      return session;
+    },
+    analyser: createAnalyser("motion"),
+    policy,
+    measure: createUsageMeter(process.pid),
+    labels: { analyser: "motion" },
+    onTransition: (transition) => transitions.push(transition),
+  });
+  cameras.push(camera);
+  return { camera, transitions, pids };
+}
+
+describe("a camera runner", () => {
+  it("says what it sees in a heartbeat that the pipeline takes", async () => {
+    const { camera } = await start({}, DEFAULT_WATCHDOG);
+    const beat = await waitFor(() => {
+      const part = camera.collect();
+      return (part.detected ?? 0) > 0 && part.fps !== undefined ? part : undefined;
+    });
+    expect(beat).toMatchObject({ health: "healthy", camera_state: "healthy", last_error: "" });
+    expect(beat.fps).toBeGreaterThan(12);
+    expect(beat.fps).toBeLessThan(18);
+    expect(beat.latency_ms).toBeLessThan(200);
+    expect(beat.resources?.memory_mb).toBeGreaterThan(20);
+    expect(decodeHeartbeatBody("camera/a/b", { pid: 1, ...beat })).toMatchObject({ ok: true });
+  });
+
+  it("connects again after FFmpeg was killed, and tells why in between", async () => {
+    const { camera, transitions, pids } = await start({}, { ...QUICK, backoffSec: [1] });
+    await waitFor(() => transitions.some(({ to }) => to === "healthy"));
+    process.kill(pids[0] ?? 0, "SIGKILL");
+    const down = await waitFor(() => (camera.collect().last_error ? camera.collect() : undefined));
+    expect(down).toMatchObject({
+      camera_state: "reconnecting",
+      health: "degraded",
+      fps: 0,
+      last_error: "FFmpeg was ended by SIGKILL",
+    });
+    await waitFor(() => camera.collect().camera_state === "healthy");
+    expect(pids).toHaveLength(2);
+    expect(camera.collect()).toMatchObject({
+      last_error: "",
+      metrics: { failures: 1, sessions: 2 },
+    });
+  });
+
+  it("takes a stopped FFmpeg for a stall", async () => {
+    const { camera, transitions, pids } = await start({ stallSec: 1 }, QUICK);
+    await waitFor(() => transitions.some(({ to }) => to === "healthy"));
+    process.kill(pids[0] ?? 0, "SIGSTOP");
+    await waitFor(() => transitions.some(({ reason }) => /No new picture for 1 s/.test(reason)));
+    await waitFor(() => camera.collect().camera_state === "healthy");
+    expect(pids.length).toBeGreaterThanOrEqual(2);
+  });
+
+  it("becomes degraded, then offline, and starts over when told to reconnect", async () => {
+    const { camera, transitions } = await start(
+      { url: "rtsp://127.0.0.1:1/a", inputFormat: undefined as never },
+      { ...QUICK, maxFailures: 5 },
+    );
+    await waitFor(() => camera.collect().camera_state === "offline");
+    expect(transitions.map(({ to }) => to)).toEqual([
+      "reconnecting",
+      "reconnecting",
+      "degraded",
+      "degraded",
+      "offline",
+    ]);
+    expect(camera.collect()).toMatchObject({
+      health: "unhealthy",
+      last_error: expect.stringContaining("Nothing answers on the RTSP port") as string,
+      detail: { fault: "refused" },
+    });
+    camera.reconnect();
+    await waitFor(() => transitions.length === 6);
+    expect(transitions.at(-1)).toMatchObject({ from: "offline", to: "reconnecting" });
+  });
+
+  it("ends its FFmpeg when it is stopped, and does not start another", async () => {
+    const { camera, transitions, pids } = await start({}, QUICK);
+    await waitFor(() => transitions.some(({ to }) => to === "healthy"));
+    await camera.stop();
+    expect(() => readFileSync(`/proc/${pids[0]}/stat`)).toThrow();
+    expect(pids).toHaveLength(1);
+  });
+});
