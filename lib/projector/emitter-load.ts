@@ -1,0 +1,159 @@
+/** What the emitter reads before it begins: its positions, and what its streams hold already. */
+import { setTimeout as delay } from "node:timers/promises";
+import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { AppError } from "../core/errors.ts";
+import { RESOLVED_WORD } from "../core/quarantine.ts";
+import { quarantineSubject, runnerOfTokens, streamName, subjectPrefix } from "../core/subject.ts";
+import type { Prefixes, StreamKey } from "../core/subject.ts";
+import { openReader } from "../nats/ordered-reader.ts";
+import type { ReaderStart, StreamMessage } from "../nats/ordered-reader.ts";
+import { sourceReference } from "./emitter-messages.ts";
+import type { SourceReference } from "./emitter-messages.ts";
+import type { SourceKey, SourcePosition } from "./emitter-position.ts";
+import { SampledRunner } from "./emitter-snapshots.ts";
+import { seqsToCheck } from "./emitter-start.ts";
+import type { OutputNow, StreamNow } from "./emitter-start.ts";
+
+/** A stream whose end is not reached in this time is not read to its end. */
+const MAX_READ_MS = 60_000;
+
+export interface LoadContext {
+  readonly nc: NatsConnection;
+  readonly jsm: JetStreamManager;
+  readonly prefixes: Prefixes;
+}
+
+export async function describeStream(context: LoadContext, key: StreamKey): Promise<StreamNow> {
+  const info: StreamInfo = await context.jsm.streams.info(streamName(context.prefixes, key));
+  return {
+    name: info.config.name,
+    created: info.created,
+    firstSeq: info.state.first_seq,
+    lastSeq: info.state.last_seq,
+  };
+}
+
+/** Stream times of the messages that a position names, as far as they are still there. */
+export async function timesOf(
+  { jsm }: LoadContext,
+  stream: StreamNow,
+  position: SourcePosition | undefined,
+): Promise<Map<number, number>> {
+  const times = new Map<number, number>();
+  for (const seq of new Set(seqsToCheck(position))) {
+    if (seq < Math.max(1, stream.firstSeq) || seq > stream.lastSeq) continue;
+    const message = await jsm.streams.getMessage(stream.name, { seq });
+    if (message !== null) times.set(seq, Math.floor(message.time.getTime()));
+  }
+  return times;
+}
+
+/** Up to where the source was done with when the last message of an output was published. */
+export async function describeSnapshots(
+  context: LoadContext,
+  source: StreamNow,
+): Promise<OutputNow> {
+  const now = await describeStream(context, "snapshots");
+  if (now.lastSeq < Math.max(1, now.firstSeq)) return { ...now, throughSeq: undefined };
+  const message = await context.jsm.streams.getMessage(now.name, { seq: now.lastSeq });
+  const reference = sourceReference(message?.header);
+  return { ...now, throughSeq: isOf(source, reference) ? reference.throughSeq : undefined };
+}
+
+function isOf(
+  source: StreamNow,
+  reference: SourceReference | undefined,
+): reference is SourceReference {
+  return reference?.stream === source.name && reference.created === source.created;
+}
+
+/** The runners that have a snapshot, by the subject of their heartbeats. */
+export async function loadRunners(
+  context: LoadContext,
+  heartbeats: StreamNow,
+): Promise<Map<string, SampledRunner>> {
+  const runners = new Map<string, SampledRunner>();
+  const { prefixes } = context;
+  const prefix = subjectPrefix(prefixes, "snapshots");
+  const heartbeatPrefix = subjectPrefix(prefixes, "heartbeats");
+  await readToEnd(context, "snapshots", { lastPerSubject: true }, (message) => {
+    const tokens = message.subject.slice(prefix.length);
+    const id = runnerOfTokens(tokens);
+    if (id === undefined) return;
+    const reference = sourceReference(message.headers);
+    const runner = new SampledRunner(id);
+    runner.keptAt = reference?.timeMs ?? message.timeMs;
+    runner.keptSeq = isOf(heartbeats, reference) ? reference.seq : 0;
+    runner.storedSeq = message.seq;
+    runners.set(heartbeatPrefix + tokens, runner);
+  });
+  return runners;
+}
+
+/** What is in quarantine already of one source. */
+export interface Quarantined {
+  /** Sequences of the source with their times, of those after the position. */
+  readonly known: Map<number, number>;
+  /** As in the last message of this source. */
+  throughSeq: number | undefined;
+}
+
+/**
+ * Reads the quarantine from `fromSeq` to its end.
+ * @param after of each source, the sequence up to which nothing needs to be remembered.
+ */
+export async function loadQuarantined(
+  context: LoadContext,
+  fromSeq: number,
+  sources: Readonly<Record<SourceKey, { readonly stream: StreamNow; readonly afterSeq: number }>>,
+): Promise<Record<SourceKey, Quarantined>> {
+  const found: Record<SourceKey, Quarantined> = {
+    heartbeats: { known: new Map(), throughSeq: undefined },
+    events: { known: new Map(), throughSeq: undefined },
+  };
+  const resolved = quarantineSubject(context.prefixes, RESOLVED_WORD);
+  await readToEnd(context, "quarantine", { fromSeq }, (message) => {
+    if (message.subject === resolved) return;
+    const reference = sourceReference(message.headers);
+    for (const key of ["heartbeats", "events"] as const) {
+      if (!isOf(sources[key].stream, reference)) continue;
+      found[key].throughSeq = reference.throughSeq;
+      if (reference.seq > sources[key].afterSeq) {
+        found[key].known.set(reference.seq, reference.timeMs);
+      }
+    }
+  });
+  return found;
+}
+
+async function readToEnd(
+  { nc, jsm, prefixes }: LoadContext,
+  key: StreamKey,
+  start: ReaderStart,
+  take: (message: StreamMessage) => void,
+): Promise<void> {
+  const stream = streamName(prefixes, key);
+  const fail = (why: string): never => {
+    throw new AppError("unavailable", `stream ${stream} can't be read to its end: ${why}`);
+  };
+  let reachEnd: (() => void) | undefined;
+  const atEnd = new Promise<void>((resolve) => {
+    reachEnd = resolve;
+  });
+  const onMessage = (message: StreamMessage): boolean => {
+    take(message);
+    return true;
+  };
+  const reader = await openReader({ nc, jsm, stream, start, onMessage, onEnd: () => reachEnd?.() });
+  const timer = new AbortController();
+  const tooLong = delay(MAX_READ_MS, undefined, { signal: timer.signal }).then(() =>
+    fail("it takes too long"),
+  );
+  try {
+    await Promise.race([atEnd, reader.ended.then(fail), tooLong]);
+  } finally {
+    timer.abort();
+    await reader.close();
+  }
+}
