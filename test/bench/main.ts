@@ -1,0 +1,42 @@
+/** `npm run bench`: the bare limits of this machine beside ours, in one run. */
+import { parseArgs } from "node:util";
+import { measureApi } from "./api.ts";
+import { measureBare } from "./bare.ts";
+import { measureColdStart } from "./cold-start.ts";
+import { Figures, machine } from "./figures.ts";
+import { measureLive } from "./live.ts";
+import { measureRebuild } from "./rebuild.ts";
+import { fill, openStage } from "./stage.ts";
+
+const PARTS = ["rebuild", "live", "cold", "api"];
+const RUNNERS = 10_000;
+
+const { values } = parseArgs({
+  options: {
+    json: { type: "boolean", default: false },
+    messages: { type: "string", default: "1000000" },
+    part: { type: "string", multiple: true, default: PARTS },
+    "nats-server": { type: "string", default: "nats-server" },
+  },
+});
+const print = (line: string): void => void process.stderr.write(`${line}\n`);
+const figures = new Figures(print);
+const wants = (part: string): boolean => values.part.includes(part);
+
+print(`Runbeat bench on ${machine()}`);
+const stage = await openStage(values["nats-server"]);
+try {
+  if (wants("rebuild")) {
+    const count = await fill(stage, RUNNERS, Math.ceil(Number(values.messages) / RUNNERS));
+    await measureRebuild(stage, figures, count, await measureBare(stage, figures, count));
+  }
+  if (wants("live")) await measureLive(stage, figures);
+  if (wants("cold")) await measureColdStart(stage, figures);
+  if (wants("api")) await measureApi(stage, figures);
+} finally {
+  await stage.close();
+}
+if (values.json) {
+  const report = { machine: machine(), at: new Date().toISOString(), figures: figures.all };
+  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+}
