@@ -12,8 +12,6 @@ import { FleetTable } from "./read-fleet-table.ts";
 import type { SqliteDatabase } from "./open.ts";
 import type { Lane } from "./tables.ts";
 
-/** Rows read at a time. */
-const SLICE_ROWS = 500;
 /** How long one turn may read before others have theirs. */
 const TURN_MS = 8;
 /** Counting rows costs time in proportion to them: this many are counted per ms of waiting. */
@@ -142,8 +140,8 @@ export class FleetIndex {
   /** Reads everything as it stands for the runner: for a row that is newer than the index. */
   refreshRunner(runner: string): void {
     const { facts, table } = this;
-    if (facts === undefined || table === undefined) return;
-    const [beat] = facts.beats.ofRunner(runner);
+    if (facts === undefined || table === undefined || facts.lane !== this.lane) return;
+    const beat = facts.beats.ofRunner(runner);
     if (beat !== undefined) table.setBeat(beat, facts.announced.ofRunner);
   }
 
@@ -218,44 +216,32 @@ export class FleetIndex {
 
 /** Reads the next changed rows of each table; false where there were none. */
 function readSlice(facts: FleetFacts, table: FleetTable, marks: Watermarks): boolean {
-  const beats = facts.beats.changedSince(marks.beats, SLICE_ROWS);
+  const beats = facts.beats.changedSince(marks.beats);
   for (const row of beats) table.setBeat(row, facts.announced.ofRunner);
   marks.beats = beats.at(-1)?.last_seq ?? marks.beats;
-  const announced = facts.announced.changedSince(marks.announced, SLICE_ROWS);
+  const announced = facts.announced.changedSince(marks.announced);
   for (const runner of new Set(announced.map((row) => row.runner))) {
     table.setAnnounced(runner, facts.announced.ofRunner(runner));
   }
   marks.announced = announced.at(-1)?.last_seq ?? marks.announced;
-  const restarts = facts.restarts.changedSince(marks.restarts, SLICE_ROWS);
+  const restarts = facts.restarts.changedSince(marks.restarts);
   for (const row of restarts) table.setRestart(row);
   marks.restarts = restarts.at(-1)?.last_seq ?? marks.restarts;
   return beats.length + announced.length + restarts.length > 0;
 }
 
-/** Reads all rows, slice by slice. */
+/** Reads all rows, slice by slice. Announced processes come last: which matter, heartbeats tell. */
 function* loadSteps(facts: FleetFacts, table: FleetTable): Generator<void, void, void> {
-  for (const rows of slices(facts.beats.slice)) {
+  for (const rows of facts.beats.slices()) {
     for (const row of rows) table.setBeat(row, () => []);
     yield;
   }
-  for (const rows of slices(facts.announced.runners)) {
-    for (const { runner } of rows) table.setAnnounced(runner, facts.announced.ofRunner(runner));
-    yield;
-  }
-  for (const rows of slices(facts.restarts.slice)) {
+  for (const rows of facts.restarts.slices()) {
     for (const row of rows) table.setRestart(row);
     yield;
   }
-}
-
-function* slices<Row extends { runner: string }>(
-  read: (afterRunner: string, limit: number) => Row[],
-): Generator<Row[], void, void> {
-  let after = "";
-  for (;;) {
-    const rows = read(after, SLICE_ROWS);
-    if (rows.length > 0) yield rows;
-    if (rows.length < SLICE_ROWS) return;
-    after = rows.at(-1)?.runner ?? after;
+  for (const groups of facts.announced.slices()) {
+    for (const rows of groups) table.setAnnounced(rows[0]?.runner ?? "", rows);
+    yield;
   }
 }

@@ -14,36 +14,33 @@ import { RUNNER_KINDS } from "../core/runner-id.ts";
 import type { RunnerKind } from "../core/runner-id.ts";
 import { STATUSES, STATUS_SEVERITY } from "../core/status.ts";
 import type { Status } from "../core/status.ts";
-import { NEVER, NO_HEALTH } from "./read-fleet-table.ts";
+import { NEVER, NO_HEALTH, NOT_LISTED } from "./read-fleet-table.ts";
 import type { FleetTable } from "./read-fleet-table.ts";
 
 const SEVERITY_OF_CODE = STATUSES.map((status) => STATUS_SEVERITY[status]);
 const BY_NAME = [...STATUSES].sort();
 const NAME_PLACE_OF_CODE = STATUSES.map((status) => BY_NAME.indexOf(status));
 
-/** The two numbers that a slot is sorted by; ties are broken by name. */
+/** The two numbers that a slot is sorted by, its status's and a column's; then comes its name. */
 interface SortValues {
-  readonly first: (slot: number, statusCode: number) => number;
-  readonly second: (slot: number) => number;
+  readonly ofStatus: readonly number[];
+  readonly column: Float64Array | undefined;
 }
 
-function sortValues(table: FleetTable, key: SortKey): SortValues {
-  const { lastHeartbeatAt, restarts } = table.columns;
-  const none = (): number => 0;
+const NOTHING = STATUSES.map(() => 0);
+
+function sortValues({ columns }: FleetTable, key: SortKey): SortValues {
   switch (key) {
     case "severity":
-      return {
-        first: (_slot, code) => SEVERITY_OF_CODE[code] as number,
-        second: (slot) => lastHeartbeatAt[slot] as number,
-      };
+      return { ofStatus: SEVERITY_OF_CODE, column: columns.lastHeartbeatAt };
     case "status":
-      return { first: (_slot, code) => NAME_PLACE_OF_CODE[code] as number, second: none };
+      return { ofStatus: NAME_PLACE_OF_CODE, column: undefined };
     case "last_heartbeat_at":
-      return { first: (slot) => lastHeartbeatAt[slot] as number, second: none };
+      return { ofStatus: NOTHING, column: columns.lastHeartbeatAt };
     case "restarts":
-      return { first: (slot) => restarts[slot] as number, second: none };
+      return { ofStatus: NOTHING, column: columns.restarts };
     case "runner":
-      return { first: none, second: none };
+      return { ofStatus: NOTHING, column: undefined };
   }
 }
 
@@ -55,34 +52,49 @@ function codeSet<T>(all: readonly T[], wanted: readonly T[]): Uint8Array | undef
   return set;
 }
 
-function hostSet(table: FleetTable, hosts: readonly string[]): Set<number> | undefined {
-  if (hosts.length === 0) return undefined;
-  return new Set(hosts.map((host) => table.hostId(host)).filter((id) => id !== undefined));
+/** Marks the hosts that pass a filter, by their number. */
+function hostSet(table: FleetTable, passes: (host: string) => boolean): Uint8Array {
+  return Uint8Array.from(table.hosts, (host) => (passes(host) ? 1 : 0));
 }
 
-/** Whether a slot passes everything but the status, which is looked at last. */
-function slotFilter(table: FleetTable, filter: RunnerFilter): (slot: number) => boolean {
-  const { columns, hosts } = table;
+/** Which slots pass everything but the status. */
+type SlotFilter = (slot: number) => boolean;
+
+/** One look at a column after the other, the dearest last; what is not asked for costs nothing. */
+function slotFilter(table: FleetTable, filter: RunnerFilter): SlotFilter {
+  const { listed, retired, kind, health, host } = table.columns;
   const kinds = codeSet<RunnerKind>(RUNNER_KINDS, filter.kinds);
   const healths = codeSet<Health>(HEALTH_VALUES, filter.healths);
-  const wantedHosts = hostSet(table, filter.hosts);
-  const { labels, text, retired } = filter;
-  const hostHasText = hosts.map((host) => host.toLowerCase().includes(text));
-  const hasText = (slot: number): boolean =>
-    table.record(slot).runner.toLowerCase().includes(text) ||
-    hostHasText[columns.host[slot] as number] === true;
-  const hasLabels = (slot: number): boolean => {
-    const own = table.record(slot).labels;
-    return labels.every((label) => own.includes(label));
-  };
+  const hosts =
+    filter.hosts.length === 0 ? undefined : hostSet(table, (name) => filter.hosts.includes(name));
+  const hasText = filter.text === "" ? undefined : textFilter(table, filter.text);
+  const hasLabels = filter.labels.length === 0 ? undefined : labelFilter(table, filter.labels);
   return (slot) =>
-    columns.listed[slot] === 1 &&
-    (retired || columns.retired[slot] === 0) &&
-    (kinds === undefined || kinds[columns.kind[slot] as number] === 1) &&
-    (healths === undefined || healths[columns.health[slot] as number] === 1) &&
-    (wantedHosts === undefined || wantedHosts.has(columns.host[slot] as number)) &&
-    (text === "" || hasText(slot)) &&
-    (labels.length === 0 || hasLabels(slot));
+    listed[slot] === 1 &&
+    (retired[slot] === 0 || filter.retired) &&
+    (kinds === undefined || kinds[kind[slot] as number] === 1) &&
+    (healths === undefined || healths[health[slot] as number] === 1) &&
+    (hosts === undefined || hosts[host[slot] as number] === 1) &&
+    (hasLabels === undefined || hasLabels(slot)) &&
+    (hasText === undefined || hasText(slot));
+}
+
+function textFilter(table: FleetTable, text: string): SlotFilter {
+  const { host } = table.columns;
+  const hosts = hostSet(table, (name) => name.toLowerCase().includes(text));
+  const named = table.names().withText(text);
+  return (slot) => named[slot] === 1 || hosts[host[slot] as number] === 1;
+}
+
+/** Equal labels are one list in memory: each is looked into once. */
+function labelFilter(table: FleetTable, wanted: readonly string[]): SlotFilter {
+  const { labels } = table.columns;
+  const haveAll = (own: readonly string[]): boolean => wanted.every((label) => own.includes(label));
+  const verdicts = Uint8Array.from(table.labelLists, (list) => (haveAll(list) ? 1 : 0));
+  return (slot) => {
+    const list = labels[slot] as number;
+    return list === NOT_LISTED ? haveAll(table.record(slot).labels) : verdicts[list] === 1;
+  };
 }
 
 /** A slot with the values that it is sorted by, all ascending. */
@@ -164,46 +176,74 @@ export interface FleetPage {
   readonly next: RunnerPosition | undefined;
 }
 
-/** The page of the fleet that a query asks for. Its cost is one pass, whatever the page. */
+/** The page of the fleet that a query asks for. Its cost is one pass at most, whatever the page. */
 export function scanFleet(table: FleetTable, query: RunnerQuery, moment: Moment): FleetPage {
   table.useView(moment);
-  const { now } = moment;
-  const sign = query.sort.descending ? -1 : 1;
-  const values = sortValues(table, query.sort.key);
+  const passes = filterOf(table, query, moment);
+  return query.sort.key === "runner"
+    ? pageByName(table, query, passes)
+    : pageByValues(table, query, moment, passes);
+}
+
+function filterOf(table: FleetTable, query: RunnerQuery, { now }: Moment): SlotFilter {
   const passes = slotFilter(table, query);
   const statuses = codeSet<Status>(STATUSES, query.statuses);
-  const places = table.places();
-  const isLater = laterThan(table, query, sign);
+  if (statuses === undefined) return passes;
+  return (slot) => passes(slot) && statuses[table.statusAt(slot, now)] === 1;
+}
+
+/** Names lie in order: the page is where the last one ended. */
+function pageByName(
+  table: FleetTable,
+  { after, sort, limit }: RunnerQuery,
+  passes: SlotFilter,
+): FleetPage {
+  const { slots, placeOf } = table.names();
+  const step = sort.descending ? -1 : 1;
+  let place = sort.descending ? slots.length - 1 : 0;
+  if (after !== undefined) place = placeOf(after.runner, step);
+  const found: Entry[] = [];
+  for (; place >= 0 && place < slots.length && found.length <= limit; place += step) {
+    const slot = slots[place] as number;
+    if (passes(slot)) found.push({ slot, first: 0, second: 0, place });
+  }
+  return pageOf(table, found, limit);
+}
+
+function pageByValues(
+  table: FleetTable,
+  query: RunnerQuery,
+  { now }: Moment,
+  passes: SlotFilter,
+): FleetPage {
+  const sign = query.sort.descending ? -1 : 1;
+  const { ofStatus, column } = sortValues(table, query.sort.key);
+  const { places } = table.names();
+  const { after } = query;
   const best = new Smallest(query.limit + 1);
-  // Ties are broken by name upwards, but where names are what is sorted by.
-  const placeSign = query.sort.key === "runner" ? sign : 1;
-  for (let slot = 0; slot < table.records.length; slot++) {
+  for (let slot = 0; slot < places.length; slot++) {
     if (!passes(slot)) continue;
-    const code = table.statusAt(slot, now);
-    if (statuses !== undefined && statuses[code] !== 1) continue;
-    const first = sign * values.first(slot, code);
-    const second = sign * values.second(slot);
-    const place = placeSign * (places[slot] as number);
-    if (!best.takes(first, second, place) || !isLater(first, second, slot)) continue;
+    const first = sign * (ofStatus[table.statusAt(slot, now)] as number);
+    const second = column === undefined ? 0 : sign * (column[slot] as number);
+    const place = places[slot] as number;
+    if (!best.takes(first, second, place)) continue;
+    if (after !== undefined && !isBehind(table, after, first, second, slot)) continue;
     best.add({ slot, first, second, place });
   }
   return pageOf(table, best.sorted(), query.limit);
 }
 
 /** Whether a slot comes after the last item of the page before. */
-function laterThan(
+function isBehind(
   table: FleetTable,
-  { after, sort }: RunnerQuery,
-  sign: number,
-): (first: number, second: number, slot: number) => boolean {
-  if (after === undefined) return () => true;
-  const isDown = sort.key === "runner" && sign < 0;
-  return (first, second, slot) => {
-    if (first !== after.first) return first > after.first;
-    if (second !== after.second) return second > after.second;
-    const { runner } = table.record(slot);
-    return isDown ? runner < after.runner : runner > after.runner;
-  };
+  after: RunnerPosition,
+  first: number,
+  second: number,
+  slot: number,
+): boolean {
+  if (first !== after.first) return first > after.first;
+  if (second !== after.second) return second > after.second;
+  return table.record(slot).runner > after.runner;
 }
 
 function pageOf(table: FleetTable, entries: readonly Entry[], limit: number): FleetPage {

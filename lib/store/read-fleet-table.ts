@@ -16,7 +16,9 @@ import type { RunnerKind } from "../core/runner-id.ts";
 import { CLEAR_VIEW, STATUSES, statusOf } from "../core/status.ts";
 import type { Liveness, PipelineView, Thresholds } from "../core/status.ts";
 import { statusWindow } from "../core/status-window.ts";
-import type { AnnouncedFacts, BeatFacts, RestartFacts } from "./read-fleet-facts.ts";
+import { fleetNames } from "./read-fleet-names.ts";
+import type { FleetNames } from "./read-fleet-names.ts";
+import type { AnnouncedFacts, NamedBeat, RestartFacts } from "./read-fleet-facts.ts";
 
 const FIRST_CAPACITY = 256;
 /** Stands for a runner of which no heartbeat is known; before every time there is. */
@@ -24,9 +26,13 @@ export const NEVER = -1;
 /** In the health column: nothing was reported. */
 export const NO_HEALTH = HEALTH_VALUES.length;
 
+/** Different sets of labels that are kept once each. */
+const MAX_LABEL_LISTS = 10_000;
+export const NOT_LISTED = -1;
+
 export interface FleetRecord {
   readonly runner: string;
-  beat: BeatFacts | undefined;
+  beat: NamedBeat | undefined;
   /** The newest announced process and the one that beats; empty where none was announced. */
   announced: readonly AnnouncedFacts[];
   announcedRows: number;
@@ -61,6 +67,8 @@ interface Columns {
   host: Int32Array;
   kind: Uint8Array;
   health: Uint8Array;
+  /** Which of the table's lists of labels it has; beyond them, `NOT_LISTED`. */
+  labels: Int32Array;
   /** 1: shown in lists; 0: only some of its history is known. */
   listed: Uint8Array;
   retired: Uint8Array;
@@ -74,6 +82,7 @@ function columnsOf(capacity: number, old?: Columns): Columns {
     lastHeartbeatAt: new Float64Array(capacity),
     restarts: new Float64Array(capacity),
     host: new Int32Array(capacity),
+    labels: new Int32Array(capacity),
     kind: new Uint8Array(capacity),
     health: new Uint8Array(capacity),
     listed: new Uint8Array(capacity),
@@ -87,14 +96,17 @@ function columnsOf(capacity: number, old?: Columns): Columns {
 export class FleetTable {
   readonly records: FleetRecord[] = [];
   readonly hosts: string[] = [];
+  /** The different sets of labels, each as `key:value`. */
+  readonly labelLists: (readonly string[])[] = [];
   columns: Columns = columnsOf(FIRST_CAPACITY);
   /** Rows that the facts in memory stand for: what the tables must hold too. */
   readonly rows = { beats: 0, announced: 0, restarts: 0 };
   private readonly slots = new Map<string, number>();
+  private readonly labelIds = new Map<string, number>();
   private readonly hostIds = new Map<string, number>();
   private readonly thresholds: Thresholds;
   private view: PipelineView = CLEAR_VIEW;
-  private order: Int32Array | undefined;
+  private named: FleetNames = fleetNames([], new Int32Array(0));
 
   constructor(thresholds: Thresholds) {
     this.thresholds = thresholds;
@@ -104,11 +116,7 @@ export class FleetTable {
     return this.slots.get(runner);
   }
 
-  hostId(host: string): number | undefined {
-    return this.hostIds.get(host);
-  }
-
-  setBeat(facts: BeatFacts, announcedOf: (runner: string) => readonly AnnouncedFacts[]): void {
+  setBeat(facts: NamedBeat, announcedOf: (runner: string) => readonly AnnouncedFacts[]): void {
     const slot = this.slotFor(facts.runner);
     const record = this.record(slot);
     const before = record.beat;
@@ -166,20 +174,15 @@ export class FleetTable {
     this.columns.until.fill(-Infinity);
   }
 
-  /** Each slot's place in the order of names. */
-  places(): Int32Array {
-    if (this.order?.length === this.records.length) return this.order;
-    const { records } = this;
-    const sorted = records.map((_, slot) => slot);
-    sorted.sort((one, other) => {
-      const a = this.record(one).runner;
-      const b = this.record(other).runner;
-      return a < b ? -1 : a > b ? 1 : 0;
-    });
-    const order = new Int32Array(sorted.length);
-    sorted.forEach((slot, place) => (order[slot] = place));
-    this.order = order;
-    return order;
+  /** The names of all runners, in order and searchable. Made anew where runners came. */
+  names(): FleetNames {
+    if (this.named.slots.length !== this.records.length) {
+      this.named = fleetNames(
+        this.records.map((record) => record.runner),
+        this.named.slots,
+      );
+    }
+    return this.named;
   }
 
   record(slot: number): FleetRecord {
@@ -221,7 +224,7 @@ export class FleetTable {
       intervalSec: declared?.intervalSec ?? null,
       expectedAt: restart?.registered_at ?? record.declaredAt,
     });
-    setLabels(record, own?.labels ?? restart?.labels ?? null);
+    this.setLabels(slot, record, own?.labels ?? restart?.labels ?? "{}");
     const isExpected = declared !== undefined || (restart?.registered_at ?? null) !== null;
     columns.listed[slot] = current !== undefined || isExpected ? 1 : 0;
     columns.retired[slot] = restart?.retired ?? 0;
@@ -231,6 +234,22 @@ export class FleetTable {
     columns.restarts[slot] = current?.announced?.before ?? 0;
     columns.host[slot] = this.internHost(current?.host ?? restart?.registered_host ?? "");
     columns.until[slot] = -Infinity;
+  }
+
+  /** Parses labels only where they differ from before: runners say the same again and again. */
+  private setLabels(slot: number, record: FleetRecord, text: string): void {
+    if (text === record.labelText) return;
+    record.labelText = text;
+    const known = this.labelIds.get(text);
+    record.labels = known === undefined ? parseLabels(text) : (this.labelLists[known] ?? []);
+    this.columns.labels[slot] = known ?? this.internLabels(text, record.labels);
+  }
+
+  /** Equal labels become one list, as long as there are not too many different ones. */
+  private internLabels(text: string, labels: readonly string[]): number {
+    if (this.labelLists.length === MAX_LABEL_LISTS) return NOT_LISTED;
+    this.labelIds.set(text, this.labelLists.length);
+    return this.labelLists.push(labels) - 1;
   }
 
   private internHost(host: string): number {
@@ -262,7 +281,7 @@ function newRecord(runner: string, thresholds: Thresholds): FleetRecord {
 
 function relevant(
   rows: readonly AnnouncedFacts[],
-  beat: BeatFacts | undefined,
+  beat: NamedBeat | undefined,
 ): readonly AnnouncedFacts[] {
   const newest = newestAnnounced(rows);
   if (newest === undefined) return [];
@@ -273,10 +292,7 @@ function relevant(
   return own === undefined || own === newest ? [newest] : [newest, own];
 }
 
-/** Parses labels only where they differ from before: runners say the same again and again. */
-function setLabels(record: FleetRecord, text: string | null): void {
-  if (text === record.labelText) return;
-  record.labelText = text;
-  const labels = text === null ? {} : (JSON.parse(text) as Record<string, string>);
-  record.labels = Object.entries(labels).map(([key, value]) => `${key}:${value}`);
+function parseLabels(text: string): readonly string[] {
+  const labels = JSON.parse(text) as Record<string, string>;
+  return Object.entries(labels).map(([key, value]) => `${key}:${value}`);
 }

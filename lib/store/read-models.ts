@@ -14,8 +14,8 @@ import { FleetIndex } from "./read-fleet-index.ts";
 import { scanFleet, summarizeFleet } from "./read-fleet-scan.ts";
 import type { FleetTable } from "./read-fleet-table.ts";
 import { processReader } from "./read-processes.ts";
-import { runnerRows, runnerView } from "./read-runners.ts";
-import type { RunnerRows } from "./read-runners.ts";
+import { figureReader, runnerView } from "./read-runners.ts";
+import type { FigureReader } from "./read-runners.ts";
 import { snapshotReader } from "./read-snapshots.ts";
 import type { SnapshotReader } from "./read-snapshots.ts";
 import type { Lane } from "./tables.ts";
@@ -41,7 +41,7 @@ interface Session {
   readonly snapshots: SnapshotReader;
   readonly timeline: TimelineReader;
   readonly quarantine: QuarantineReader;
-  readonly rows: (lane: Lane) => RunnerRows;
+  readonly figures: Readonly<Record<Lane, FigureReader>>;
   /** Runs in one read transaction, so that all of an answer is of one moment. */
   readonly transact: <T>(work: () => T) => T;
 }
@@ -63,7 +63,6 @@ function openSession(
 ): Session {
   const db = openReadOnly(file);
   try {
-    const rows = { main: runnerRows(db, "main"), fast: runnerRows(db, "fast") };
     return {
       db,
       inode,
@@ -72,13 +71,25 @@ function openSession(
       snapshots: snapshotReader(db),
       timeline: timelineReader(db),
       quarantine: quarantineReader(db),
-      rows: (lane) => rows[lane],
+      figures: { main: figureReader(db, "main"), fast: figureReader(db, "fast") },
       transact: <T>(work: () => T): T => db.transaction(work)(),
     };
   } catch (error) {
     db.close();
     throw error;
   }
+}
+
+function viewOf(
+  { index, figures }: Session,
+  table: FleetTable,
+  slot: number,
+  moment: Moment,
+): RunnerView {
+  const record = table.record(slot);
+  // While more is waiting to be read, the row on disk may be newer than what is in memory.
+  if (index.hasMore) index.refreshRunner(record.runner);
+  return runnerView(record, figures[index.lane], moment);
 }
 
 class SqliteReadModels implements ReadModels {
@@ -97,20 +108,19 @@ class SqliteReadModels implements ReadModels {
   }
 
   runners(query: Parameters<ReadModels["runners"]>[0], moment: Moment) {
-    return this.withFleet(({ index, rows }, table) => {
+    return this.withFleet((session, table) => {
       const page = scanFleet(table, query, moment);
-      const ownRows = rows(index.lane);
-      const items = page.slots.map((slot) => runnerView(table.record(slot), ownRows, moment));
-      return { items, next: page.next, seq: index.seq };
+      const items = page.slots.map((slot) => viewOf(session, table, slot, moment));
+      return { items, next: page.next, seq: session.index.seq };
     });
   }
 
   runner(runner: string, moment: Moment): { view: RunnerView | undefined; seq: number } {
-    return this.withFleet(({ index, rows }, table) => {
+    return this.withFleet((session, table) => {
       const slot = table.slotOf(runner);
       const isKnown = slot !== undefined && table.columns.listed[slot] === 1;
-      const view = isKnown ? runnerView(table.record(slot), rows(index.lane), moment) : undefined;
-      return { view, seq: index.seq };
+      const view = isKnown ? viewOf(session, table, slot, moment) : undefined;
+      return { view, seq: session.index.seq };
     });
   }
 
@@ -124,14 +134,14 @@ class SqliteReadModels implements ReadModels {
   async processes(query: Parameters<ReadModels["processes"]>[0], moment: Moment) {
     const { index, db } = this.open();
     index.refresh();
-    const page = await processReader(db, index.lane).page(query, moment, (runner) => {
-      const declared = this.declared.get(runner)?.runner;
-      return {
-        thresholds: { ...this.options.thresholds, ...declared?.thresholds },
-        intervalSec: declared?.intervalSec ?? null,
-      };
-    });
-    return { ...page, seq: index.seq };
+    const { seq } = index;
+    const reader = processReader(db, index.lane);
+    try {
+      return { ...(await reader.page(query, moment, (runner) => this.expected(runner))), seq };
+    } catch (error) {
+      if (db.open) throw error;
+      throw new AppError("unavailable", "The read models were replaced meanwhile: ask again");
+    }
   }
 
   snapshots(query: Parameters<ReadModels["snapshots"]>[0]) {
@@ -196,10 +206,20 @@ class SqliteReadModels implements ReadModels {
     this.session = undefined;
   }
 
+  private expected(runner: string): { thresholds: Thresholds; intervalSec: number | null } {
+    const declared = this.declared.get(runner)?.runner;
+    return {
+      thresholds: { ...this.options.thresholds, ...declared?.thresholds },
+      intervalSec: declared?.intervalSec ?? null,
+    };
+  }
+
   private withFleet<T>(work: (session: Session, table: FleetTable) => T): T {
     const session = this.open();
-    session.index.refresh();
-    return session.transact(() => work(session, session.index.current()));
+    return session.transact(() => {
+      session.index.refresh();
+      return work(session, session.index.current());
+    });
   }
 
   private withSeq<T extends object>(

@@ -1,6 +1,6 @@
 /**
  * Lists processes: the two halves of `running_process` are read in the order of their common key,
- * a slice at a time, and merged, so that a page costs what it holds and not what the table holds.
+ * a step at a time, and merged, so that a page costs what it holds and not what the table holds.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { processState } from "../core/current-process.ts";
@@ -17,8 +17,8 @@ import type { SqliteDatabase } from "./open.ts";
 import { tableName } from "./tables.ts";
 import type { Lane, ProcessHeartbeatRow, ProcessLifecycleRow } from "./tables.ts";
 
-/** Rows of each half that are read at a time; between slices others have their turn. */
-const SLICE_ROWS = 1_000;
+/** Keys that one step goes over where a filter may find little; others have their turn between. */
+const STEP_KEYS = 5_000;
 
 type Heard = Omit<ProcessHeartbeatRow, "kind" | "name" | "profile">;
 type Announced = Omit<ProcessLifecycleRow, "kind" | "name" | "profile"> & {
@@ -27,10 +27,10 @@ type Announced = Omit<ProcessLifecycleRow, "kind" | "name" | "profile"> & {
 };
 type Key = Pick<Heard, "runner" | "host" | "pid" | "started_at">;
 
-interface Halves {
-  heard(after: ProcessPosition, limit: number): Heard[];
-  announced(after: ProcessPosition, limit: number): Announced[];
-}
+const START: Key = { runner: "", host: "", pid: 0, started_at: 0 };
+/** After every runner's name. */
+const END: Key = { runner: "~", host: "", pid: 0, started_at: 0 };
+const KEY = "runner, host, pid, started_at";
 
 export interface ProcessReader {
   /** `thresholdsOf`: of a runner, by its name. */
@@ -41,26 +41,57 @@ export interface ProcessReader {
   ): Promise<Omit<Page<ProcessView, ProcessPosition>, "seq">>;
 }
 
-const START: ProcessPosition = { runner: "", host: "", pid: 0, startedAt: 0 };
-
-function halfReader(db: SqliteDatabase, table: string, query: ProcessQuery) {
-  const ofRunner = query.runner === undefined ? "" : "and runner = @ofRunner";
-  const ofHost = query.host === undefined ? "" : "and host = @ofHost";
-  const statement = db.prepare(`select * from ${table}
-    where (runner, host, pid, started_at) > (@runner, @host, @pid, @startedAt) ${ofRunner} ${ofHost}
-    order by runner, host, pid, started_at limit @limit`);
-  const fixed = { ofRunner: query.runner ?? "", ofHost: query.host ?? "" };
-  return (after: ProcessPosition, limit: number): unknown[] =>
-    statement.all({ ...fixed, ...after, limit });
+/** One half of `running_process`, in the order of the key. */
+interface Half<Row> {
+  /** The key that so many keys of this half lie up to; undefined where it has fewer left. */
+  boundary(after: Key, keys: number): Key | undefined;
+  /** The rows behind one key up to another that pass the filter. */
+  between(after: Key, upTo: Key): Row[];
+  at(key: Key): Row | undefined;
 }
 
-function halvesOf(db: SqliteDatabase, lane: Lane, query: ProcessQuery): Halves {
-  const heard = halfReader(db, tableName("process_heartbeat", lane), query);
-  const announced = halfReader(db, tableName("process_lifecycle", lane), query);
-  return {
-    heard: (after, limit) => heard(after, limit) as Heard[],
-    announced: (after, limit) => announced(after, limit) as Announced[],
+function halfOf<Row>(
+  db: SqliteDatabase,
+  table: string,
+  { runner, host }: ProcessQuery,
+  filter: string,
+): Half<Row> {
+  const ofRunner = runner === undefined ? "" : "and runner = @ofRunner";
+  const ofHost = host === undefined ? "" : "and host = @ofHost";
+  const behind = `where (${KEY}) > (@runner, @host, @pid, @started_at) ${ofRunner}`;
+  const upTo = `and (${KEY}) <= (@toRunner, @toHost, @toPid, @toStart)`;
+  const boundary = db.prepare(
+    `select ${KEY} from ${table} ${behind} order by ${KEY} limit 1 offset @keys`,
+  );
+  const between = db.prepare(
+    `select * from ${table} ${behind} ${upTo} ${ofHost} ${filter} order by ${KEY}`,
+  );
+  const at = db.prepare(
+    `select * from ${table} where (${KEY}) = (@runner, @host, @pid, @started_at)`,
+  );
+  const wanted = {
+    ...(runner === undefined ? {} : { ofRunner: runner }),
   };
+  const wantedHost = host === undefined ? {} : { ofHost: host };
+  return {
+    boundary: (after, keys) =>
+      boundary.get({ ...wanted, ...plain(after), keys: keys - 1 }) as Key | undefined,
+    between: (after, to) =>
+      between.all({
+        ...wanted,
+        ...wantedHost,
+        ...plain(after),
+        toRunner: to.runner,
+        toHost: to.host,
+        toPid: to.pid,
+        toStart: to.started_at,
+      }) as Row[],
+    at: (key) => at.get(plain(key)) as Row | undefined,
+  };
+}
+
+function plain({ runner, host, pid, started_at }: Key): Key {
+  return { runner, host, pid, started_at };
 }
 
 function compareKeys(one: Key, other: Key): number {
@@ -69,26 +100,24 @@ function compareKeys(one: Key, other: Key): number {
   return one.pid - other.pid || one.started_at - other.started_at;
 }
 
+function lower(one: Key | undefined, other: Key | undefined): Key | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return compareKeys(one, other) < 0 ? one : other;
+}
+
 interface Pair {
   readonly key: Key;
   readonly heard: Heard | undefined;
   readonly announced: Announced | undefined;
 }
 
-/** Merges two slices as far as both reach; where one ended early, the other's rest is unknown. */
-function mergeSlices(
-  heard: readonly Heard[],
-  announced: readonly Announced[],
-  isFull: (rows: readonly unknown[]) => boolean,
-): Pair[] {
+function merge(heard: readonly Heard[], announced: readonly Announced[]): Pair[] {
   const pairs: Pair[] = [];
   let h = 0;
   let a = 0;
   for (;;) {
     const one = heard[h];
     const other = announced[a];
-    if (one === undefined && (other === undefined || isFull(heard))) return pairs;
-    if (other === undefined && isFull(announced)) return pairs;
     const order = one === undefined ? 1 : other === undefined ? -1 : compareKeys(one, other);
     const key = order <= 0 ? one : other;
     if (key === undefined) return pairs;
@@ -102,39 +131,59 @@ function mergeSlices(
   }
 }
 
-function positionOf(key: Key): ProcessPosition {
-  return { runner: key.runner, host: key.host, pid: key.pid, startedAt: key.started_at };
+/** Reads the pairs behind a key, at most so many keys of each half at a time. */
+type PairReader = (after: Key, keys: number) => { pairs: Pair[]; upTo: Key | undefined };
+
+/** A process nobody announced is running: any other state is found in the announced half alone. */
+function pairReader(db: SqliteDatabase, lane: Lane, query: ProcessQuery): PairReader {
+  const { states } = query;
+  const isAnnounced = states.length > 0 && !states.includes("running");
+  const filter = isAnnounced ? `and state in (${states.map((state) => `'${state}'`).join()})` : "";
+  const lifecycle = tableName("process_lifecycle", lane);
+  const heartbeat = tableName("process_heartbeat", lane);
+  const announced = halfOf<Announced>(db, lifecycle, query, filter);
+  const heard = halfOf<Heard>(db, heartbeat, query, "");
+  if (isAnnounced) {
+    return (after, keys) => {
+      const upTo = announced.boundary(after, keys);
+      const rows = announced.between(after, upTo ?? END);
+      return {
+        pairs: rows.map((row) => ({ key: row, heard: heard.at(row), announced: row })),
+        upTo,
+      };
+    };
+  }
+  return (after, keys) => {
+    const upTo = lower(announced.boundary(after, keys), heard.boundary(after, keys));
+    const end = upTo ?? END;
+    return { pairs: merge(heard.between(after, end), announced.between(after, end)), upTo };
+  };
 }
 
 export function processReader(db: SqliteDatabase, lane: Lane): ProcessReader {
   return {
     page: async (query, moment, thresholdsOf) => {
-      const halves = halvesOf(db, lane, query);
+      const read = pairReader(db, lane, query);
+      const hasFilter = query.states.length > 0 || query.host !== undefined;
+      const keys = hasFilter ? STEP_KEYS : query.limit + 1;
       const found: ProcessView[] = [];
-      // Of few, few are read; a filter that finds little reads on in full slices.
-      let sliceRows = Math.min(query.limit + 1, SLICE_ROWS);
-      let after = query.after ?? START;
-      for (;;) {
-        const isFull = (rows: readonly unknown[]): boolean => rows.length === sliceRows;
-        const heard = halves.heard(after, sliceRows);
-        const announced = halves.announced(after, sliceRows);
-        const pairs = mergeSlices(heard, announced, isFull);
+      let after: Key | undefined = query.after === undefined ? START : keyOf(query.after);
+      while (after !== undefined && found.length <= query.limit) {
+        const { pairs, upTo } = read(after, keys);
         for (const pair of pairs) {
           const view = processView(pair, moment, thresholdsOf);
-          if (query.states.length > 0 && !query.states.includes(view.state)) continue;
-          found.push(view);
-          if (found.length > query.limit) return pageOf(found, query.limit);
+          if (query.states.length === 0 || query.states.includes(view.state)) found.push(view);
         }
-        const last = pairs.at(-1);
-        if (last === undefined || !(isFull(heard) || isFull(announced))) {
-          return pageOf(found, query.limit);
-        }
-        after = positionOf(last.key);
-        sliceRows = SLICE_ROWS;
+        after = upTo;
         await nextTurn();
       }
+      return pageOf(found, query.limit);
     },
   };
+}
+
+function keyOf({ startedAt, ...rest }: ProcessPosition): Key {
+  return { ...rest, started_at: startedAt };
 }
 
 function pageOf(
@@ -143,7 +192,9 @@ function pageOf(
 ): Omit<Page<ProcessView, ProcessPosition>, "seq"> {
   const items = found.slice(0, limit);
   const last = items.at(-1);
-  return { items, next: found.length > limit && last !== undefined ? { ...last } : undefined };
+  if (found.length <= limit || last === undefined) return { items, next: undefined };
+  const { runner, host, pid, startedAt } = last;
+  return { items, next: { runner, host, pid, startedAt } };
 }
 
 function processView(

@@ -1,72 +1,63 @@
-/** Puts together what is known of single runners: judged in memory, their rows read by key. */
+/** Puts together what is known of single runners: judged in memory, their figures read by key. */
 import { hasDuplicate } from "../core/current-process.ts";
-import type { BeatRow, Moment, RestartRow, RunnerView } from "../core/read-models.ts";
+import type { CameraState } from "../core/heartbeat.ts";
+import type { BeatFigures, Moment, RunnerView } from "../core/read-models.ts";
 import { statusOf } from "../core/status.ts";
 import type { SqliteDatabase } from "./open.ts";
 import type { FleetRecord } from "./read-fleet-table.ts";
 import { tableName } from "./tables.ts";
 import type { Lane } from "./tables.ts";
 
-const BEAT_COLUMNS: readonly (keyof BeatRow | "last_seq")[] = [
-  "host",
-  "pid",
-  "started_at",
-  "clock_offset_ms",
-  "process_first_at",
-  "beating_since",
-  "last_heartbeat_at",
-  "interval_sec",
-  "rival_at",
-  "ts",
-  "seq",
-  "health",
-  "fps",
-  "detected",
-  "matched",
-  "latency_ms",
-  "last_error",
-  "last_error_at",
-  "camera_state",
-  "checks",
-  "metrics",
-  "labels",
-  "resources",
-  "detail",
-  "heavy_at",
-  "rival_host",
-  "rival_pid",
-  "rival_started_at",
-  "last_seq",
+/** Columns as an array: naming them would take longer than reading them. */
+type FigureTuple = [
+  ts: number | null,
+  seq: number | null,
+  fps: number | null,
+  detected: number | null,
+  matched: number | null,
+  latencyMs: number | null,
+  lastError: string,
+  lastErrorAt: number | null,
+  cameraState: CameraState | null,
+  checks: string | null,
+  metrics: string | null,
+  resources: string | null,
+  detail: string | null,
+  heavyAt: number | null,
 ];
 
-const RESTART_COLUMNS: readonly (keyof RestartRow)[] = [
-  "attempt_count",
-  "last_attempt_at",
-  "last_failure_reason",
-  "cooldown_until",
-  "paused",
-  "retired",
-  "registered_at",
-  "registered_host",
-  "registered_pid",
-  "labels",
-];
+const FIGURE_COLUMNS =
+  "ts, seq, fps, detected, matched, latency_ms, last_error, last_error_at, camera_state, " +
+  "checks, metrics, resources, detail, heavy_at";
 
-export interface RunnerRows {
-  beat(runner: string): (BeatRow & { readonly last_seq: number }) | undefined;
-  restart(runner: string): RestartRow | undefined;
+function figuresOf(row: FigureTuple): BeatFigures {
+  return {
+    ts: row[0],
+    seq: row[1],
+    fps: row[2],
+    detected: row[3],
+    matched: row[4],
+    latency_ms: row[5],
+    last_error: row[6],
+    last_error_at: row[7],
+    camera_state: row[8],
+    checks: row[9],
+    metrics: row[10],
+    resources: row[11],
+    detail: row[12],
+    heavy_at: row[13],
+  };
 }
 
-export function runnerRows(db: SqliteDatabase, lane: Lane): RunnerRows {
-  const beat = db.prepare(
-    `select ${BEAT_COLUMNS.join(", ")} from ${tableName("latest_heartbeat", lane)} where runner = ?`,
-  );
-  const restart = db.prepare(
-    `select ${RESTART_COLUMNS.join(", ")} from ${tableName("restart_state", lane)} where runner = ?`,
-  );
-  return {
-    beat: (runner) => beat.get(runner) as ReturnType<RunnerRows["beat"]>,
-    restart: (runner) => restart.get(runner) as RestartRow | undefined,
+/** Reads the figures of a runner's newest heartbeat. */
+export type FigureReader = (runner: string) => BeatFigures | undefined;
+
+export function figureReader(db: SqliteDatabase, lane: Lane): FigureReader {
+  const table = tableName("latest_heartbeat", lane);
+  const one = db.prepare(`select ${FIGURE_COLUMNS} from ${table} where runner = ?`).raw();
+  return (runner) => {
+    const row = one.get(runner) as FigureTuple | undefined;
+    return row === undefined ? undefined : figuresOf(row);
   };
 }
 
@@ -76,10 +67,11 @@ export function runnerRows(db: SqliteDatabase, lane: Lane): RunnerRows {
  */
 export function runnerView(
   record: FleetRecord,
-  rows: RunnerRows,
+  readFigures: FigureReader,
   { now, view }: Moment,
 ): RunnerView {
   const { runner, current, beat, thresholds, liveness } = record;
+  const figures = current?.isBeating === true ? readFigures(runner) : undefined;
   return {
     runner,
     status: statusOf(liveness, now, thresholds, view),
@@ -87,8 +79,9 @@ export function runnerView(
     intervalSec: liveness.intervalSec,
     current,
     restarts: current?.announced?.before ?? 0,
-    beat: current?.isBeating === true ? rows.beat(runner) : undefined,
-    restart: record.restart === undefined ? undefined : rows.restart(runner),
+    beat: figures === undefined ? undefined : beat,
+    figures,
+    restart: record.restart,
     declared: record.declared,
   };
 }
