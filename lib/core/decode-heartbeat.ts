@@ -20,10 +20,8 @@ import type {
   RejectReason,
   Rejection,
 } from "./heartbeat.ts";
+import { MAX_NESTING, isNestedDeeper } from "./nesting.ts";
 import { MAX_EPOCH_MS, parseTime } from "./time.ts";
-
-/** Objects nested deeper are refused: they could not be written out again safely. */
-const MAX_NESTING = 256;
 
 export type Decoded =
   | { readonly ok: true; readonly heartbeat: Heartbeat }
@@ -38,8 +36,13 @@ class Refused extends Error {
 }
 
 function refuse(field: string, value: unknown, allowed: string): never {
-  const shown = JSON.stringify(value)?.slice(0, 80) ?? String(value);
-  throw new Refused("bad_schema", `${field} is ${shown}, but must be ${allowed}`);
+  throw new Refused("bad_schema", `${field} is ${shown(value)}, but must be ${allowed}`);
+}
+
+function shown(value: unknown): string {
+  // Writing out a value that is nested too deeply would end in a stack overflow.
+  if (isNestedDeeper(value)) return "nested very deeply";
+  return JSON.stringify(value)?.slice(0, 80) ?? String(value);
 }
 
 /**

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { redactDeep } from "./redact.ts";
 import type { JsonObject, Rejection } from "./heartbeat.ts";
 import { MAX_HOST_CHARS, UNKNOWN_HOST } from "./heartbeat.ts";
+import { MAX_NESTING, isNestedDeeper } from "./nesting.ts";
 import { parseTime } from "./time.ts";
 
 export const EVENT_TYPES = [
@@ -158,6 +159,9 @@ export function decodeEvent(type: string, data: Uint8Array): DecodedEvent {
   }
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     return bad("bad_schema", "the body is not a JSON object");
+  }
+  if (data.length > MAX_NESTING && isNestedDeeper(body)) {
+    return bad("bad_schema", `the body is nested deeper than ${MAX_NESTING} levels`);
   }
   return eventOf(type, body as JsonObject);
 }
