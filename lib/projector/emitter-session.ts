@@ -153,7 +153,7 @@ export class EmitterSession {
   /** `settle` waits a moment for what is on its way and writes the positions down. */
   async close(how: "settle" | "abandon"): Promise<void> {
     const readers = Promise.all(this.#lanes.map(({ source }) => source.close()));
-    for (const close of this.#closers.splice(0).reverse()) close();
+    for (const close of this.#closers.splice(0).toReversed()) close();
     if (how === "settle" && !this.#isOver) await this.#settle();
     this.fail("it was closed");
     this.#window.close();
