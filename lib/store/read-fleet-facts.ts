@@ -174,12 +174,12 @@ function beatReader(db: SqliteDatabase, lane: Lane): FleetFacts["beats"] {
     .prepare(`select ${columns} from ${table} where last_seq > ? order by last_seq limit ?`)
     .raw();
   type Placed = [...BeatTuple, rowid: number];
+  const next = (last: Placed | undefined): Placed[] =>
+    slice.all(last?.[13] ?? 0, SLICE_ROWS) as Placed[];
   return {
     ...changeReader<NamedBeat>(db, table, BEAT_COLUMNS),
     changedSince: (seq) => (changed.all(seq, SLICE_ROWS) as BeatTuple[]).map(beatOf),
     *slices() {
-      const next = (last: Placed | undefined): Placed[] =>
-        slice.all(last?.[13] ?? 0, SLICE_ROWS) as Placed[];
       for (const rows of slices<Placed>(next))
         yield rows.map((row) => beatOf(row as unknown as BeatTuple));
     },
@@ -227,7 +227,7 @@ function groupByRunner(rows: readonly AnnouncedColumns[]): AnnouncedColumns[][] 
 }
 
 function inOrder(rows: AnnouncedColumns[]): AnnouncedFacts[] {
-  return numbered(rows.sort((one, other) => one.first_seq - other.first_seq));
+  return numbered(rows.toSorted((one, other) => one.first_seq - other.first_seq));
 }
 
 function numbered(rows: readonly AnnouncedColumns[]): AnnouncedFacts[] {

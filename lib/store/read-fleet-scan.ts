@@ -18,7 +18,7 @@ import { NEVER, NO_HEALTH, NOT_LISTED } from "./read-fleet-table.ts";
 import type { FleetTable } from "./read-fleet-table.ts";
 
 const SEVERITY_OF_CODE = STATUSES.map((status) => STATUS_SEVERITY[status]);
-const BY_NAME = [...STATUSES].sort();
+const BY_NAME = STATUSES.toSorted();
 const NAME_PLACE_OF_CODE = STATUSES.map((status) => BY_NAME.indexOf(status));
 
 /** The two numbers that a slot is sorted by, its status's and a column's; then comes its name. */

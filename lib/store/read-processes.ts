@@ -69,9 +69,7 @@ function halfOf<Row>(
   const at = db.prepare(
     `select * from ${table} where (${KEY}) = (@runner, @host, @pid, @started_at)`,
   );
-  const wanted = {
-    ...(runner === undefined ? {} : { ofRunner: runner }),
-  };
+  const wanted = runner === undefined ? {} : { ofRunner: runner };
   const wantedHost = host === undefined ? {} : { ofHost: host };
   return {
     boundary: (after, keys) =>

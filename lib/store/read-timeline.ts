@@ -36,9 +36,13 @@ function seqSpan(db: SqliteDatabase, table: string) {
   });
 }
 
+/** Infinity is no number to SQLite. */
+function limited(seq: number): number {
+  return Math.min(seq, Number.MAX_SAFE_INTEGER);
+}
+
 function clamp({ low, high }: { low: number; high: number }, after: number | undefined) {
   const top = after === undefined ? high : Math.min(high, after - 1);
-  const limited = (seq: number): number => Math.min(seq, Number.MAX_SAFE_INTEGER);
   return { low: limited(low), high: limited(top) };
 }
 

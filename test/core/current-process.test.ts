@@ -133,7 +133,7 @@ describe("the current process", () => {
         const unique = some.map((row, index) => ({ ...row, first_seq: index + 1 }));
         const shuffled = unique
           .map((row) => ({ row, key: order.next().value ?? 0 }))
-          .sort((one, other) => one.key - other.key)
+          .toSorted((one, other) => one.key - other.key)
           .map(({ row }) => row);
         const own = beats ? beat({ host: "a", pid: 1 }) : undefined;
         expect(currentProcess(own, shuffled)).toEqual(currentProcess(own, unique));

@@ -127,7 +127,9 @@ function expected(runners: readonly Given[], wanted: RunnerFilter, sort: SortOrd
     );
   });
   const sign = sort.descending ? -1 : 1;
-  return kept.sort((one, other) => compare(one, other, sort, sign)).map(({ beat }) => beat.runner);
+  return kept
+    .toSorted((one, other) => compare(one, other, sort, sign))
+    .map(({ beat }) => beat.runner);
 }
 
 function compare(one: Given, other: Given, { key }: SortOrder, sign: number): number {
@@ -224,7 +226,7 @@ describe("names", () => {
       fc.property(some, fc.nat(30), fc.stringMatching(/^[a-c]{1,2}$/), (all, first, text) => {
         const before = fleetNames(all.slice(0, first), new Int32Array(0));
         const names = fleetNames(all, before.slots);
-        expect(Array.from(names.slots, (slot) => all[slot])).toEqual([...all].sort());
+        expect(Array.from(names.slots, (slot) => all[slot])).toEqual(all.toSorted());
         expect(Array.from(names.withText(text))).toEqual(
           all.map((name) => (name.toLowerCase().includes(text) ? 1 : 0)),
         );

@@ -25,7 +25,7 @@ const ALL: RunnerQuery = {
 const opened: { close(): void }[] = [];
 
 afterEach(() => {
-  for (const thing of opened.splice(0).reverse()) thing.close();
+  for (const thing of opened.splice(0).toReversed()) thing.close();
 });
 
 async function given(fill: (rows: ReadFixture) => void = () => undefined) {

@@ -174,7 +174,7 @@ describe("snapshots", () => {
           const expected = given
             .map((row, index) => ({ ...row, heartbeat_seq: index + 1 }))
             .filter((row) => within(row, from, to))
-            .sort((one, other) => other.ts - one.ts || other.heartbeat_seq - one.heartbeat_seq);
+            .toSorted((one, other) => other.ts - one.ts || other.heartbeat_seq - one.heartbeat_seq);
           expect(found.map((row) => row.heartbeat_seq)).toEqual(
             expected.map((row) => row.heartbeat_seq),
           );
@@ -212,7 +212,7 @@ describe("snapshots", () => {
       const start = Math.floor(row.ts / everyMs) * everyMs;
       groups.set(start, [...(groups.get(start) ?? []), row]);
     }
-    const all = [...groups].sort(([one], [other]) => other - one);
+    const all = [...groups].toSorted(([one], [other]) => other - one);
     return all.map(([ts, group]) => {
       const fps = group.map((row) => row.fps).filter((value) => value !== null);
       const sum = fps.reduce((total, value) => total + value, 0);
