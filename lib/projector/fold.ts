@@ -12,6 +12,8 @@ const MAX_CACHED_ROWS = 150_000;
 /** One row in memory. */
 interface Entry {
   row: object | undefined;
+  /** As the table has it. */
+  written: object | undefined;
   isDirty: boolean;
 }
 
@@ -86,7 +88,7 @@ export class Fold {
     const { projection } = this;
     if (projection.appends) {
       const row = projection.evolve(undefined, message);
-      if (row !== undefined) this.#dirty.push({ row, isDirty: true });
+      if (row !== undefined) this.#dirty.push({ row, written: undefined, isDirty: true });
       return;
     }
     const key = projection.key(message);
@@ -104,7 +106,7 @@ export class Fold {
     let entry = this.#cache.get(key);
     if (entry === undefined) {
       const row = this.#isWhole ? undefined : this.#store.read(this.projection.keyValues(message));
-      entry = { row, isDirty: false };
+      entry = { row, written: row, isDirty: false };
       this.#cache.set(key, entry);
     }
     return entry;
@@ -118,7 +120,9 @@ export class Fold {
     const moved = this.position !== this.#committed;
     if (moved && !checkpoints.advance(this.checkpoint, this.#committed, this.position))
       return false;
-    for (const { row } of this.#dirty) if (row !== undefined) this.#store.write(row);
+    for (const { row, written } of this.#dirty) {
+      if (row !== undefined) this.#store.write(row, written);
+    }
     if (this.stopped !== undefined) {
       checkpoints.stop(this.checkpoint, this.stopped.error, this.stopped.seq);
     }
@@ -127,7 +131,10 @@ export class Fold {
 
   /** After the transaction was committed. */
   settle(): void {
-    for (const entry of this.#dirty) entry.isDirty = false;
+    for (const entry of this.#dirty) {
+      entry.isDirty = false;
+      entry.written = entry.row;
+    }
     this.#dirty = [];
     this.#committed = this.position;
     if (this.#cache.size > MAX_CACHED_ROWS) {

@@ -1,3 +1,4 @@
+import type { Statement } from "better-sqlite3";
 import type { SqliteDatabase } from "./open.ts";
 import { tableName } from "./tables.ts";
 import type { Lane, TableShape } from "./tables.ts";
@@ -8,21 +9,75 @@ export type KeyValues = readonly (string | number)[];
 /** Reads and writes one table's rows by key, with statements prepared once. */
 export interface RowStore<Row> {
   read(key: KeyValues): Row | undefined;
-  /** Inserts or replaces. JSON columns that still hold objects are written as text, in place. */
-  write(row: Row): void;
+  /**
+   * Writes a row. JSON columns that still hold objects are turned into text, in place.
+   * @param before the row as the table has it; undefined where it has none, or nobody knows.
+   */
+  write(row: Row, before?: Row): void;
   isEmpty(): boolean;
   clear(): void;
 }
 
-function upsertSql<Row>(table: TableShape<Row>, name: string): string {
-  const columns = table.columns.map((column) => `"${column}"`).join(", ");
-  const values = table.columns.map((column) => `@${column}`).join(", ");
-  const updates = table.columns
-    .filter((column) => !table.key.includes(column))
-    .map((column) => `"${column}" = excluded."${column}"`)
-    .join(", ");
-  const keys = table.key.map((column) => `"${column}"`).join(", ");
-  return `insert into ${name} (${columns}) values (${values}) on conflict (${keys}) do update set ${updates}`;
+type Column<Row> = keyof Row & string;
+
+/** One way to write a row: its values in the order that the statement takes them. */
+interface Writer<Row> {
+  readonly statement: Statement;
+  readonly columns: readonly Column<Row>[];
+}
+
+const quoted = (column: string): string => `"${column}"`;
+
+function upsertOf<Row>(db: SqliteDatabase, table: TableShape<Row>, name: string): Writer<Row> {
+  const { columns, key } = table;
+  const updates = columns
+    .filter((column) => !key.includes(column))
+    .map((column) => `"${column}" = excluded."${column}"`);
+  const sql = `insert into ${name} (${columns.map(quoted).join()})
+    values (${columns.map(() => "?").join()})
+    on conflict (${key.map(quoted).join()}) do update set ${updates.join()}`;
+  return { statement: db.prepare(sql), columns };
+}
+
+function updateOf<Row>(
+  db: SqliteDatabase,
+  { key }: TableShape<Row>,
+  name: string,
+  columns: readonly Column<Row>[],
+): Writer<Row> {
+  const sets = columns.map((column) => `"${column}" = ?`).join();
+  const where = key.map((column) => `"${column}" = ?`).join(" and ");
+  const statement = db.prepare(`update ${name} set ${sets} where ${where}`);
+  return { statement, columns: [...columns, ...key] };
+}
+
+function run<Row>({ statement, columns }: Writer<Row>, row: Row): void {
+  const values: unknown[] = [];
+  for (const column of columns) values.push(row[column]);
+  statement.run(values);
+}
+
+function differ<Row>(a: Row, b: Row, columns: readonly Column<Row>[]): boolean {
+  for (const column of columns) if (a[column] !== b[column]) return true;
+  return false;
+}
+
+/** Picks the narrowest statement that writes what changed. */
+function chooser<Row>(
+  db: SqliteDatabase,
+  table: TableShape<Row>,
+  name: string,
+): (row: Row, before: Row | undefined) => Writer<Row> {
+  const { often, sometimes, columns } = table;
+  const whole = upsertOf(db, table, name);
+  if (often.length === 0) return () => whole;
+  const narrow = updateOf(db, table, name, often);
+  const wide = updateOf(db, table, name, [...often, ...sometimes]);
+  const seldom = columns.filter((column) => !often.includes(column) && !sometimes.includes(column));
+  return (row, before) => {
+    if (before === undefined || differ(row, before, seldom)) return whole;
+    return differ(row, before, sometimes) ? wide : narrow;
+  };
 }
 
 export function rowStore<Row extends object>(
@@ -32,24 +87,26 @@ export function rowStore<Row extends object>(
 ): RowStore<Row> {
   const name = tableName(table.name, lane);
   const where = table.key.map((column) => `"${column}" = ?`).join(" and ");
-  const columns = table.columns.map((column) => `"${column}"`).join(", ");
-  const select = db.prepare(`select ${columns} from ${name} where ${where}`);
-  const upsert = db.prepare(upsertSql(table, name));
+  const select = db.prepare(
+    `select ${table.columns.map(quoted).join()} from ${name} where ${where}`,
+  );
   const any = db.prepare(`select 1 from ${name} limit 1`);
   const clear = db.prepare(`delete from ${name}`);
+  const choose = chooser(db, table, name);
   return {
     read: (key) => select.get(...key) as Row | undefined,
-    write: (row) => {
+    write: (row, before) => {
+      const writer = choose(row, before);
       for (const column of table.json) writeJson(row, column);
-      upsert.run(row);
+      run(writer, row);
     },
     isEmpty: () => any.get() === undefined,
     clear: () => void clear.run(),
   };
 }
 
-function writeJson<Row>(row: Row, column: keyof Row & string): void {
+function writeJson<Row>(row: Row, column: Column<Row>): void {
   const value: unknown = row[column];
   if (typeof value !== "object" || value === null) return;
-  row[column] = JSON.stringify(value) as Row[keyof Row & string];
+  row[column] = JSON.stringify(value) as Row[Column<Row>];
 }

@@ -216,7 +216,7 @@ describe("folding", () => {
           expect(dump(mixed)).toEqual(dump(straight));
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
