@@ -190,16 +190,13 @@ class Publisher implements EventPublisher {
 }
 
 /** A publication can't be called back; it may still be stored, which its id makes harmless. */
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(new AppError("unavailable", "there was no more time"));
+async function untilAborted(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  promise.catch(() => {});
+  await new Promise<void>((resolve, reject) => {
+    const onAbort = () => reject(new AppError("unavailable", "there was no more time"));
     signal.addEventListener("abort", onAbort, { once: true });
+    void promise
+      .then(() => resolve(), reject)
+      .finally(() => signal.removeEventListener("abort", onAbort));
   });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    promise.catch(() => {});
-    signal.removeEventListener("abort", onAbort);
-  }
 }

@@ -116,7 +116,7 @@ function description(
     lastSeq: state.last_seq,
     firstTime: isEmpty ? null : Date.parse(state.first_ts),
     lastTime: isEmpty ? null : Date.parse(state.last_ts),
-    created: String(created),
+    created,
     serverTime: ts === undefined ? Date.now() : Date.parse(ts),
     limits: {
       maxAgeMs: limit(config.max_age) === null ? null : millis(config.max_age),

@@ -128,7 +128,8 @@ describe("logging in", () => {
     });
     const nkey = join(makeTempDir(), "user.nk");
     writeFileSync(nkey, `${new TextDecoder().decode(user.getSeed())}\n`);
-    await connectTo({ url: server.url, nkey });
+    const { nc } = await connectTo({ url: server.url, nkey });
+    expect(await nc.rtt()).toBeGreaterThanOrEqual(0);
   });
 
   test("a credentials file of an operator's server is used", async () => {
@@ -178,7 +179,9 @@ describe("TLS", () => {
 
   test("TLS before the greeting works", async () => {
     const server = await startNatsServer({ config: tls("handshake_first: true") });
-    await connectTo({ url: `localhost:${server.port}`, tlsCa: file("ca.pem"), tlsFirst: true });
+    const url = `localhost:${server.port}`;
+    const { nc } = await connectTo({ url, tlsCa: file("ca.pem"), tlsFirst: true });
+    expect(await nc.rtt()).toBeGreaterThanOrEqual(0);
   });
 
   test("TLS asked of a server without it is refused", async () => {

@@ -19,7 +19,7 @@ const PROCESS = { host: "edge-1", pid: 4711, started_at: 1_700_000_000_000 };
 const closers: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
+  for (const close of closers.splice(0).toReversed()) await close();
 });
 
 async function open(
