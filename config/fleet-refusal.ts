@@ -47,7 +47,7 @@ export function shownPlace(place: Place): string {
 }
 
 function shownValue(value: unknown, place: Place): string {
-  const key = String(place.findLast((part) => typeof part === "string") ?? "");
+  const key = place.findLast((part) => typeof part === "string") ?? "";
   return (JSON.stringify(redactDeep(value, key)) ?? String(value)).slice(0, 120);
 }
 

@@ -29,6 +29,10 @@ export interface ChildGroup {
   output(descriptor: number): Readable;
   /** What it reads on a descriptor opened as "pipe". */
   input(descriptor: number): Writable;
+  /** Hands each message of a child that was given an "ipc" descriptor over. */
+  onMessage(receive: (message: unknown) => void): void;
+  /** To such a child; lost where it has ended. */
+  send(message: object): void;
   /** Once the leader has ended; others of its group may still live. */
   readonly ended: Promise<ChildEnd>;
   /** Sends a signal to every process of the group; none where it is gone. */

@@ -51,7 +51,8 @@ export function ffmpegArguments(
   return {
     args: [
       ...LOGGING,
-      ...["-progress", `pipe:${PROGRESS_FD}`],
+      "-progress",
+      `pipe:${PROGRESS_FD}`,
       ...source,
       ...outputs(frames, libavformatMajor),
     ],
@@ -76,7 +77,8 @@ function plainInput(input: CameraInput, libavformatMajor: number): string[] {
     ...(input.lowLatency ? ["-flags", "low_delay"] : []),
     ...options.flatMap(([name, value]) => [`-${name}`, value]),
     ...(input.inputFormat === undefined ? [] : ["-f", input.inputFormat]),
-    ...["-i", input.url],
+    "-i",
+    input.url,
   ];
 }
 
@@ -85,14 +87,19 @@ function listedInput(input: CameraInput): string[] {
   return [
     ...(needsPacing(input) ? ["-re"] : []),
     ...(input.lowLatency ? ["-flags", "low_delay", "-fflags", "nobuffer"] : []),
-    ...["-f", "concat", "-safe", "0"],
-    ...["-protocol_whitelist", LISTED_PROTOCOLS],
-    ...["-i", `pipe:${INPUT_LIST_FD}`],
+    ...LISTED_INPUT,
   ];
 }
 
 const LISTED_PROTOCOLS =
   "pipe,file,crypto,data,tcp,udp,rtp,srtp,rtsp,tls,http,https,httpproxy,hls,rtmp,rtmps,rtmpt,srt,ftp,sctp";
+
+const LISTED_INPUT = [
+  ["-f", "concat"],
+  ["-safe", "0"],
+  ["-protocol_whitelist", LISTED_PROTOCOLS],
+  ["-i", `pipe:${INPUT_LIST_FD}`],
+].flat();
 
 /** The list's text: https://ffmpeg.org/ffmpeg-formats.html, concat. */
 function inputList(input: CameraInput, libavformatMajor: number): string {

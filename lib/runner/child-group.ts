@@ -67,6 +67,14 @@ class SpawnedGroup implements ChildGroup {
     return this.child.stdio[descriptor] as Writable;
   }
 
+  onMessage(receive: (message: unknown) => void): void {
+    this.child.on("message", receive);
+  }
+
+  send(message: object): void {
+    if (this.child.connected) this.child.send(message);
+  }
+
   signal(signal: NodeJS.Signals): void {
     if (this.isReleased) return;
     try {

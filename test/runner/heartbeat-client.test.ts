@@ -18,7 +18,7 @@ type Body = Record<string, unknown>;
 const closers: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
+  for (const close of closers.splice(0).toReversed()) await close();
 });
 
 function begin(options: HeartbeatOptions): HeartbeatHandle {
