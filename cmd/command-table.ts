@@ -19,6 +19,16 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./verify.ts"),
   },
   {
+    name: "runner",
+    summary: "watch one camera: decode it, analyse it, beat for it",
+    load: async () => await import("./runner.ts"),
+  },
+  {
+    name: "run",
+    summary: "run any command and beat for it",
+    load: async () => await import("./run.ts"),
+  },
+  {
     name: "config",
     summary: "show every setting, its value and where it comes from",
     load: async () => await import("./config.ts"),
