@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { Command } from "commander";
 import { connectNats } from "../lib/nats/connect.ts";
 import { stateBucket } from "../lib/nats/stream-declarations.ts";
@@ -12,6 +13,7 @@ import type { Context } from "./context.ts";
 import { natsOptions } from "./nats-options.ts";
 import { prefixesOf, streamOptions } from "./stream-options.ts";
 import { untilStopped } from "./until-stopped.ts";
+import { whenAvailable } from "./when-available.ts";
 
 export function command(): Command {
   return new Command("projector")
@@ -31,25 +33,42 @@ async function run(context: Context): Promise<void> {
   try {
     const db = await openDatabase(paths.databaseFile);
     opened.push(async () => db.close());
-    const nc = await connectNats({
-      ...natsOptions(context, "runbeat projector"),
-      waitOnFirstConnect: true,
-      signal: abort.signal,
-    });
-    opened.push(() => nc.close());
-    await reconcileStreams(nc, streamOptions(settings));
+    const connect = async (what: string): Promise<NatsConnection> => {
+      const nc = await connectNats({
+        ...natsOptions(context, `runbeat projector ${what}`),
+        waitOnFirstConnect: true,
+        signal: abort.signal,
+      });
+      opened.push(() => nc.close());
+      return nc;
+    };
+    // A backlog fills a connection: what waits for answers needs one of its own.
+    const nc = await connect("asking");
+    const folding = await connect("folding");
+    const judging = await connect("judging");
+    const again = { log, signal: abort.signal };
+    await whenAvailable(() => reconcileStreams(nc, streamOptions(settings)), again);
     const prefixes = prefixesOf(settings);
-    const projector = await startProjector({ nc, db, prefixes, projections, log });
+    const projector = await startProjector({
+      nc,
+      readingNc: folding,
+      db,
+      prefixes,
+      projections,
+      log,
+    });
     opened.push(() => projector.close());
     void projector.caughtUp.then(() => log.info("every stream is folded up to its end"));
-    const emitter = await startEmitter({
+    const emitterOptions = {
       nc,
+      readingNc: judging,
       prefixes,
       bucket: stateBucket(prefixes),
       holder: `${hostname()}:${process.pid}`,
       everySec: settings.heartbeat.logEverySec,
       log,
-    });
+    };
+    const emitter = await whenAvailable(() => startEmitter(emitterOptions), again);
     opened.push(() => emitter.stop());
     log.info({ reason: await stopping }, "the projector stops");
   } catch (error) {

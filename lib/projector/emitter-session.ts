@@ -39,6 +39,8 @@ const WRONG_LAST_SEQUENCE = 10_071;
 
 export interface SessionOptions {
   readonly nc: NatsConnection;
+  /** For reading, `nc` unless given. */
+  readonly readingNc?: NatsConnection;
   readonly jsm: JetStreamManager;
   readonly prefixes: Prefixes;
   readonly bucket: string;
@@ -161,7 +163,7 @@ export class EmitterSession {
   }
 
   #lane(opening: SourceOpening, snapshots: SnapshotLane | undefined, store: PositionStore): Lane {
-    const { nc, jsm, log, prefixes } = this.#options;
+    const { nc, jsm, log, prefixes, readingNc } = this.#options;
     const { start, known, key, stream } = opening;
     const from = snapshots === undefined ? start.rejected : start.judged;
     const rejects = new RejectLane({
@@ -172,7 +174,7 @@ export class EmitterSession {
       send: (entry) => this.#sendReject(() => lane, entry),
     });
     const source = new EmitterSource({
-      nc,
+      nc: readingNc ?? nc,
       jsm,
       log,
       key,

@@ -23,7 +23,13 @@ const RETRY_MAX_MS = 5_000;
 const GOOD_SESSION_MS = 10_000;
 
 export interface EmitterOptions {
+  /** For publishing and for the lease. */
   readonly nc: NatsConnection;
+  /**
+   * For reading, `nc` unless given. On a connection that a backlog comes in on, answers wait behind
+   * it, and a lease is not renewed in time.
+   */
+  readonly readingNc?: NatsConnection;
   readonly prefixes: Prefixes;
   /** The bucket for leases and positions; its keys can expire. */
   readonly bucket: string;

@@ -23,7 +23,10 @@ const FAST_LANE_BACKLOG = 20_000;
 const MAX_SPREAD_MESSAGES = 10_000;
 
 export interface ProjectorOptions {
+  /** For asking the server. */
   readonly nc: NatsConnection;
+  /** For reading, `nc` unless given: on a connection that a backlog comes in on, answers wait. */
+  readonly readingNc?: NatsConnection;
   /** Open for writing, tables up to date. */
   readonly db: SqliteDatabase;
   readonly prefixes: Prefixes;
@@ -126,12 +129,12 @@ class ProjectorRun implements Projector {
   }
 
   #follow(stream: FoldedStream, group: readonly AnyProjection[]): void {
-    const { nc, db, prefixes, log } = this.#options;
+    const { nc, readingNc, db, prefixes, log } = this.#options;
     const id = `${stream}:${group.map((projection) => projection.name).join()}`;
     this.#behind.add(id);
     this.#followers.push(
       new Follower({
-        nc,
+        nc: readingNc ?? nc,
         jsm: this.#jsm,
         db,
         checkpoints: this.#checkpoints,
