@@ -10,11 +10,13 @@ import type { SqliteDatabase } from "../store/open.ts";
 const EVERY_MS = 1_000;
 /** Processes are looked through less often: that takes a scan. */
 const PROCESSES_EVERY_MS = 30_000;
+/** A batch that was read before messages were removed is written within this time after it. */
+const LATE_ROWS_MS = 10_000;
 /** Rows deleted in one transaction, so that folding never waits long. */
 const MAX_ROWS = 5_000;
 
-/** Deletes some rows that the stream no longer holds; returns how many. */
-type Trim = (firstSeq: number) => number;
+/** Deletes some rows that the stream no longer holds; returns how many, undefined: did not look. */
+type Trim = (firstSeq: number) => number | undefined;
 
 type Trims = Record<"heartbeats" | "snapshots" | "events" | "quarantine", Trim[]>;
 
@@ -22,7 +24,7 @@ type Trims = Record<"heartbeats" | "snapshots" | "events" | "quarantine", Trim[]
 function seldom(trim: Trim): Trim {
   let nextMs = 0;
   return (firstSeq) => {
-    if (performance.now() < nextMs) return 0;
+    if (performance.now() < nextMs) return undefined;
     nextMs = performance.now() + PROCESSES_EVERY_MS;
     return trim(firstSeq);
   };
@@ -67,7 +69,8 @@ export interface RetentionOptions {
 export function startRetention(options: RetentionOptions): { close(): Promise<void> } {
   const { jsm, db, prefixes, log } = options;
   const byStream = trims(db);
-  const done = new Map<string, number>();
+  /** Since when there was nothing to delete up to which sequence, by stream. */
+  const quiet = new Map<string, { firstSeq: number; sinceMs: number }>();
   const timer = setInterval(() => void pass(), EVERY_MS);
   let running: Promise<void> | undefined;
   let isClosed = false;
@@ -87,10 +90,18 @@ export function startRetention(options: RetentionOptions): { close(): Promise<vo
       const name = streamName(prefixes, key as StreamKey);
       const { state, created } = await jsm.streams.info(name);
       const mark = `${name}|${created}`;
-      if (done.get(mark) === state.first_seq || isClosed) continue;
-      const deleted = list.reduce((sum, trim) => sum + trim(state.first_seq), 0);
-      if (deleted === 0) done.set(mark, state.first_seq);
+      if (isClosed || isQuiet(mark, state.first_seq)) continue;
+      const deleted = list.map((trim) => trim(state.first_seq));
+      if (deleted.some((count) => count !== 0)) quiet.delete(mark);
     }
+  }
+
+  function isQuiet(mark: string, firstSeq: number): boolean {
+    const now = performance.now();
+    const last = quiet.get(mark);
+    if (last?.firstSeq === firstSeq) return now - last.sinceMs > LATE_ROWS_MS;
+    quiet.set(mark, { firstSeq, sinceMs: now });
+    return false;
   }
 
   return {

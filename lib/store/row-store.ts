@@ -51,10 +51,11 @@ function updateOf<Row>(
   return { statement, columns: [...columns, ...key] };
 }
 
-function run<Row>({ statement, columns }: Writer<Row>, row: Row): void {
+/** False where there was no row to update. */
+function run<Row>({ statement, columns }: Writer<Row>, row: Row): boolean {
   const values: unknown[] = [];
   for (const column of columns) values.push(row[column]);
-  statement.run(values);
+  return statement.run(values).changes > 0;
 }
 
 function differ<Row>(a: Row, b: Row, columns: readonly Column<Row>[]): boolean {
@@ -67,9 +68,9 @@ function chooser<Row>(
   db: SqliteDatabase,
   table: TableShape<Row>,
   name: string,
+  whole: Writer<Row>,
 ): (row: Row, before: Row | undefined) => Writer<Row> {
   const { often, sometimes, columns } = table;
-  const whole = upsertOf(db, table, name);
   if (often.length === 0) return () => whole;
   const narrow = updateOf(db, table, name, often);
   const wide = updateOf(db, table, name, [...often, ...sometimes]);
@@ -92,13 +93,15 @@ export function rowStore<Row extends object>(
   );
   const any = db.prepare(`select 1 from ${name} limit 1`);
   const clear = db.prepare(`delete from ${name}`);
-  const choose = chooser(db, table, name);
+  const whole = upsertOf(db, table, name);
+  const choose = chooser(db, table, name, whole);
   return {
     read: (key) => select.get(...key) as Row | undefined,
     write: (row, before) => {
       const writer = choose(row, before);
       for (const column of table.json) writeJson(row, column);
-      run(writer, row);
+      // Retention may have removed the row since it was read.
+      if (!run(writer, row)) run(whole, row);
     },
     isEmpty: () => any.get() === undefined,
     clear: () => void clear.run(),
