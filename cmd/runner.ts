@@ -2,10 +2,11 @@ import { hostname } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { fleetEntry, loadFleet } from "../config/fleet.ts";
 import { AppError } from "../lib/core/errors.ts";
-import type { EventType } from "../lib/core/event.ts";
 import { parseRunnerId, runnerParts } from "../lib/core/runner-id.ts";
 import type { RunnerId } from "../lib/core/runner-id.ts";
-import type { CameraSpec, RunOrder } from "../lib/core/supervision.ts";
+import type { CameraSpec } from "../lib/core/fleet.ts";
+import { cameraEvent } from "../lib/core/supervision.ts";
+import type { RunOrder } from "../lib/core/supervision.ts";
 import { TRANSPORTS } from "../lib/ffmpeg/arguments.ts";
 import { locateFfmpeg } from "../lib/ffmpeg/locate.ts";
 import { openFfmpegSession } from "../lib/ffmpeg/session.ts";
@@ -153,17 +154,6 @@ async function runAlone(
     else if (type !== undefined) events.tell(type, { reason });
   });
   await events.close();
-}
-
-/** The event that a change of state is; undefined where it is none. */
-function cameraEvent(
-  from: CameraTransition["from"],
-  to: CameraTransition["to"],
-): Extract<EventType, `camera_${string}`> | undefined {
-  if (from === to) return undefined;
-  if (to === "healthy") return "camera_online";
-  if (to === "degraded") return "camera_degraded";
-  return to === "offline" ? "camera_offline" : undefined;
 }
 
 async function runSupervised(context: Context, stopping: Promise<string>): Promise<void> {

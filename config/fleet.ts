@@ -2,6 +2,13 @@
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import { AppError, messageOf } from "../lib/core/errors.ts";
+import type {
+  CommandEntry,
+  Driver,
+  Fleet,
+  FleetEntry,
+  ThresholdOverrides,
+} from "../lib/core/fleet.ts";
 import { parseRunnerId } from "../lib/core/runner-id.ts";
 import type { RunnerId } from "../lib/core/runner-id.ts";
 import type { Environment } from "./environment.ts";
@@ -10,89 +17,6 @@ import { fleetSchema } from "./fleet-schema.ts";
 import type { EntryFile, FleetFile } from "./fleet-schema.ts";
 import { expandVariables } from "./fleet-variables.ts";
 import { didYouMean } from "./nearest-word.ts";
-
-/** One RTSP or other camera. */
-export interface CameraEntry {
-  readonly kind: "camera";
-  readonly url: string;
-  readonly inputFormat: string | undefined;
-  readonly transport: "tcp" | "udp" | "udp_multicast" | "http" | undefined;
-  readonly analyse: string;
-  readonly lowLatency: boolean;
-  readonly stallSec: number;
-  /** 0: tried for ever. */
-  readonly maxFailures: number;
-}
-
-/** Checks a command from outside. */
-export interface ProbeEntry {
-  readonly http: string | undefined;
-  readonly command: readonly string[] | undefined;
-  readonly everySec: number;
-  readonly timeoutSec: number;
-}
-
-export interface CommandEntry {
-  readonly kind: "command";
-  readonly command: readonly [string, ...string[]];
-  readonly cwd: string | undefined;
-  /** Beyond the environment that it inherits. */
-  readonly env: Readonly<Record<string, string>>;
-  /** It publishes its own heartbeats and is not wrapped. */
-  readonly beatsItself: boolean;
-  readonly probe: ProbeEntry | undefined;
-}
-
-export type Driver =
-  | CameraEntry
-  | CommandEntry
-  | { readonly kind: "docker"; readonly container: string }
-  | { readonly kind: "systemd"; readonly unit: string }
-  | { readonly kind: "external" };
-
-/** How a runner is restarted; undefined: as configured. */
-export interface RestartOverrides {
-  readonly backoffSec: readonly number[] | undefined;
-  readonly maxAttempts: number | undefined;
-  readonly cooldownSec: number | undefined;
-  readonly stableSec: number | undefined;
-}
-
-/** Ages for the status; only what is given. */
-export interface ThresholdOverrides {
-  readonly onlineSec?: number;
-  readonly staleSec?: number;
-  readonly offlineSec?: number;
-  readonly startGraceSec?: number;
-}
-
-export interface LimitsEntry {
-  readonly memoryMb: number | undefined;
-  readonly cpuPercent: number | undefined;
-  readonly vramMb: number | undefined;
-  readonly forSec: number;
-}
-
-/** One runner, the fleet's defaults filled in. */
-export interface FleetEntry {
-  readonly runner: RunnerId;
-  readonly driver: Driver;
-  /** Null: as configured. */
-  readonly intervalSec: number | null;
-  readonly restart: RestartOverrides;
-  readonly thresholds: ThresholdOverrides;
-  readonly limits: LimitsEntry | undefined;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-export interface Fleet {
-  /** Undefined: every runner may be restarted. */
-  readonly restartAllow: readonly string[] | undefined;
-  readonly restartDeny: readonly string[];
-  readonly runners: ReadonlyMap<RunnerId, FleetEntry>;
-  /** Values that came from variables with a secret's name: shown nowhere. */
-  readonly secrets: readonly string[];
-}
 
 /**
  * Reads a fleet file. `${NAME}` takes a value from `env`; `$${NAME}` stands for itself.

@@ -18,6 +18,8 @@ export interface ChildCommand {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** From descriptor 0 on. A pipe is read by us; all of them must be read. */
   readonly stdio: readonly ("ignore" | "inherit" | "pipe" | "ipc")[];
+  /** Of its stop ladder, ms; for a child that has children of its own to end first. */
+  readonly ladder?: { readonly termAgainMs: number; readonly killMs: number };
 }
 
 export interface ChildGroup {
@@ -38,8 +40,8 @@ export interface ChildGroup {
   /** Sends a signal to every process of the group; none where it is gone. */
   signal(signal: NodeJS.Signals): void;
   /**
-   * Ends the whole group: TERM, after 2 s TERM again, after 3 s more KILL. Answers once nothing
-   * of it lives. Also for what a leader that has ended left behind.
+   * Ends the whole group: TERM, after 2 s TERM again, after 3 s more KILL, unless the command has
+   * another ladder. Answers once nothing of it lives. Also for what a leader that has ended left behind.
    */
   stop(): Promise<ChildEnd>;
 }

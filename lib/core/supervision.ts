@@ -1,35 +1,8 @@
 /** What the enforcer and the runners that it starts tell each other, over the channel between them. */
+import type { EventType } from "./event.ts";
+import type { CameraSpec, CommandSpec } from "./fleet.ts";
 import type { CameraState } from "./heartbeat.ts";
 import type { RunnerId } from "./runner-id.ts";
-
-/** A check of a command from outside: an address that must answer, or a program that must succeed. */
-export interface ProbeSpec {
-  readonly http: string | undefined;
-  readonly command: readonly string[] | undefined;
-  readonly everySec: number;
-  readonly timeoutSec: number;
-}
-
-/** A command to wrap. */
-export interface CommandSpec {
-  readonly command: readonly [string, ...string[]];
-  readonly cwd: string | undefined;
-  /** The whole environment. */
-  readonly env: Readonly<Record<string, string>>;
-  readonly probe: ProbeSpec | undefined;
-}
-
-/** A camera to watch. */
-export interface CameraSpec {
-  readonly url: string;
-  readonly inputFormat: string | undefined;
-  readonly transport: "tcp" | "udp" | "udp_multicast" | "http" | undefined;
-  readonly analyse: string;
-  readonly lowLatency: boolean;
-  readonly stallSec: number;
-  /** 0: tried for ever. */
-  readonly maxFailures: number;
-}
 
 /** The first message to a supervised runner: so no password stands in an argument list. */
 export interface RunOrder {
@@ -38,6 +11,7 @@ export interface RunOrder {
   readonly intervalSec: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly camera?: CameraSpec;
+  /** With its whole environment. */
   readonly command?: CommandSpec;
 }
 
@@ -58,3 +32,14 @@ export type Report =
       readonly to: CameraState;
       readonly reason: string;
     };
+
+/** The event that a change of a camera's state is; undefined where it is none. */
+export function cameraEvent(
+  from: CameraState,
+  to: CameraState,
+): Extract<EventType, `camera_${string}`> | undefined {
+  if (from === to) return undefined;
+  if (to === "healthy") return "camera_online";
+  if (to === "degraded") return "camera_degraded";
+  return to === "offline" ? "camera_offline" : undefined;
+}

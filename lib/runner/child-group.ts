@@ -8,8 +8,7 @@ import { AppError } from "../core/errors.ts";
 import { orphanGuard } from "./orphan-guard.ts";
 import { isGroupAlive, startedAtOf } from "./process-identity.ts";
 
-const TERM_AGAIN_MS = 2_000;
-const KILL_MS = 3_000;
+const LADDER = { termAgainMs: 2_000, killMs: 3_000 };
 /** A killed process that does not end hangs in the kernel; waiting longer would not help. */
 const GIVE_UP_MS = 5_000;
 const POLL_MS = 20;
@@ -30,7 +29,7 @@ export function spawnGroup(command: ChildCommand): ChildGroup {
   });
   // Also raised where a signal or message can't be delivered: never a reason to crash.
   child.on("error", () => {});
-  if (child.pid !== undefined) return new SpawnedGroup(child, child.pid);
+  if (child.pid !== undefined) return new SpawnedGroup(child, child.pid, command.ladder ?? LADDER);
   const where = command.cwd === undefined ? "" : ` in ${command.cwd}`;
   throw new AppError(
     "invalid",
@@ -43,11 +42,13 @@ class SpawnedGroup implements ChildGroup {
   readonly startedAt: number;
   readonly ended: Promise<ChildEnd>;
   private readonly child: ChildProcess;
+  private readonly ladder: typeof LADDER;
   private stopping: Promise<ChildEnd> | undefined;
   private isReleased = false;
 
-  constructor(child: ChildProcess, pid: number) {
+  constructor(child: ChildProcess, pid: number, ladder: typeof LADDER) {
     this.child = child;
+    this.ladder = ladder;
     this.pid = pid;
     this.startedAt = startedAtOf(pid);
     this.ended = new Promise((resolve) => {
@@ -91,8 +92,8 @@ class SpawnedGroup implements ChildGroup {
   /** The stop ladder. A stopped process takes TERM only once it is continued. */
   private async climb(): Promise<ChildEnd> {
     const steps = [
-      { signal: "SIGTERM", waitMs: TERM_AGAIN_MS },
-      { signal: "SIGTERM", waitMs: KILL_MS },
+      { signal: "SIGTERM", waitMs: this.ladder.termAgainMs },
+      { signal: "SIGTERM", waitMs: this.ladder.killMs },
       { signal: "SIGKILL", waitMs: GIVE_UP_MS },
     ] as const;
     for (const { signal, waitMs } of steps) {

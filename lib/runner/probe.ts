@@ -4,7 +4,7 @@ import type { ChildGroup, SpawnGroup } from "../core/child-group.ts";
 import { messageOf } from "../core/errors.ts";
 import { createLineTail } from "../core/line-tail.ts";
 import { redact } from "../core/redact.ts";
-import type { ProbeSpec } from "../core/supervision.ts";
+import type { ProbeSpec } from "../core/fleet.ts";
 
 /** Undefined before the first answer. */
 export interface ProbeResult {

@@ -4,7 +4,7 @@ import { finished } from "node:stream/promises";
 import type { ChildEnd, ChildGroup, SpawnGroup } from "../core/child-group.ts";
 import { createLineTail } from "../core/line-tail.ts";
 import type { LineTail } from "../core/line-tail.ts";
-import type { CommandSpec } from "../core/supervision.ts";
+import type { CommandSpec } from "../core/fleet.ts";
 import type { HeartbeatPart } from "./heartbeat-body.ts";
 import { startProbe } from "./probe.ts";
 import type { Probe, ProbeResult } from "./probe.ts";

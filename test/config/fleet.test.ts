@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { fleetEntry, loadFleet, parseFleet } from "../../config/fleet.ts";
-import type { FleetEntry } from "../../config/fleet.ts";
+import type { FleetEntry } from "../../lib/core/fleet.ts";
 import { projectRoot } from "../../config/project-root.ts";
 import { parseRunnerId } from "../../lib/core/runner-id.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
