@@ -10,9 +10,10 @@ import { harmless } from "./table.ts";
 export interface ShownRunner {
   readonly runner: string;
   readonly status: Status;
-  readonly status_cause?: string | null;
-  readonly health: Health;
+  readonly cause: string;
+  readonly health: Health | null;
   readonly paused: boolean;
+  readonly retired: boolean;
   readonly managed: boolean;
   readonly duplicate: boolean;
   readonly last_heartbeat_at: string | null;
@@ -20,7 +21,9 @@ export interface ShownRunner {
   readonly last_error: string;
   readonly process: ShownProcess | null;
   readonly heartbeat: ShownHeartbeat | null;
-  readonly restart: ShownRestart | null;
+  readonly restart: ShownRestart;
+  /** What the fleet file says of it; null where it says nothing. */
+  readonly desired: object | null;
 }
 
 export interface ShownProcess {
@@ -29,8 +32,8 @@ export interface ShownProcess {
   readonly started_at: string | null;
   readonly state: string;
   readonly restarts: number;
-  readonly exit_code?: number | null;
-  readonly signal?: string | null;
+  readonly exit_code: number | null;
+  readonly signal: string | null;
 }
 
 export interface ShownHeartbeat {
@@ -77,7 +80,8 @@ export function statusRow(runner: ShownRunner, nowMs: number, looks: TerminalLoo
 }
 
 function runtime(process: ShownProcess | null, nowMs: number): string {
-  if (process?.started_at == null || ENDED_STATES.includes(process.state)) return NOTHING;
+  if (process === null || process.started_at === null || ENDED_STATES.includes(process.state))
+    return NOTHING;
   return runtimeText(nowMs - Date.parse(process.started_at));
 }
 
@@ -88,7 +92,8 @@ function lastSeen({ last_heartbeat_at: at }: ShownRunner, nowMs: number): string
 function heartbeatCell(runner: ShownRunner, looks: TerminalLooks): string {
   if (runner.age_ms === null) return paint("no heartbeat", "dim", looks);
   const parts = [ageText(runner.age_ms)];
-  if (runner.health !== "healthy") parts.push(healthText(runner.health, looks));
+  if (runner.health !== null && runner.health !== "healthy")
+    parts.push(healthText(runner.health, looks));
   const camera = runner.heartbeat?.camera_state ?? "healthy";
   if (camera !== "healthy" && camera !== runner.health) parts.push(camera);
   const fps = runner.heartbeat?.fps ?? null;
@@ -98,10 +103,11 @@ function heartbeatCell(runner: ShownRunner, looks: TerminalLooks): string {
 
 function notes(runner: ShownRunner, nowMs: number): string[] {
   const found = [
+    runner.retired ? "retired" : "",
     runner.paused ? "paused" : "",
     runner.duplicate ? "two live processes" : "",
     ending(runner.process),
-    runner.status_cause === "never_seen" ? "never seen" : "",
+    runner.cause === "never_seen" ? "never seen" : "",
     cooldown(runner.restart, nowMs),
     harmless(runner.last_error),
   ];
@@ -110,13 +116,12 @@ function notes(runner: ShownRunner, nowMs: number): string[] {
 
 function ending(process: ShownProcess | null): string {
   if (process === null || !ENDED_STATES.includes(process.state)) return "";
-  if (process.signal != null) return `${process.state} by ${harmless(process.signal)}`;
-  if (process.exit_code != null) return `exit code ${process.exit_code}`;
+  if (process.signal !== null) return `${process.state} by ${harmless(process.signal)}`;
+  if (process.exit_code !== null) return `exit code ${process.exit_code}`;
   return process.state;
 }
 
-function cooldown(restart: ShownRestart | null, nowMs: number): string {
-  if (restart === null) return "";
+function cooldown(restart: ShownRestart, nowMs: number): string {
   const until = restart.cooldown_until === null ? 0 : Date.parse(restart.cooldown_until);
   if (until > nowMs) return `no restart before ${clockText(until, nowMs)}`;
   return restart.attempt_count > 0 ? `restart attempt ${restart.attempt_count}` : "";

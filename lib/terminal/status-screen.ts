@@ -127,8 +127,8 @@ function emptyText({ filter }: StatusScreen): string {
 /** One table, so that its columns line up; the additional processes stand apart at its end. */
 function runnerLines(screen: StatusScreen, looks: TerminalLooks): string[] {
   const items = [
-    ...screen.items.filter((item) => item.managed),
-    ...screen.items.filter((item) => !item.managed),
+    ...screen.items.filter((item) => !isAdditional(item)),
+    ...screen.items.filter(isAdditional),
   ];
   const rows = items.map((item) => statusRow(item, screen.nowMs, looks));
   const fields = shownFields(rows, looks);
@@ -137,10 +137,15 @@ function runnerLines(screen: StatusScreen, looks: TerminalLooks): string[] {
   const [titles = "", ...lines] = tableLines(columns, cells, looks);
   const rule = ruleLine([titles, ...lines], looks);
   const full = lines.map((line, index) => [line, ...noteLines(fields, rows[index], looks)]);
-  const managed = items.filter((item) => item.managed).length;
-  const top = [paint(titles, "bold", looks), rule, ...full.slice(0, managed).flat()];
-  if (managed === items.length) return top;
-  return [...top, "", paint(ADDITIONAL, "bold", looks), rule, ...full.slice(managed).flat()];
+  const ours = items.filter((item) => !isAdditional(item)).length;
+  const top = [paint(titles, "bold", looks), rule, ...full.slice(0, ours).flat()];
+  if (ours === items.length) return top;
+  return [...top, "", paint(ADDITIONAL, "bold", looks), rule, ...full.slice(ours).flat()];
+}
+
+/** Neither announced by whoever started it nor in the fleet file. */
+function isAdditional({ managed, desired }: ShownRunner): boolean {
+  return !managed && desired === null;
 }
 
 const ADDITIONAL = "ADDITIONAL PROCESSES (they beat; Runbeat did not start them)";

@@ -7,12 +7,16 @@ import type { ShownRunner } from "../../lib/terminal/status-row.ts";
 
 const nowMs = new Date(2026, 0, 23, 15, 30, 45).getTime();
 
+const running = { state: "running", restarts: 0, exit_code: null, signal: null };
+
 function runner(over: Partial<ShownRunner> = {}): ShownRunner {
   return {
     runner: "camera/front-door/hd",
     status: "online",
+    cause: "heartbeat",
     health: "healthy",
     paused: false,
+    retired: false,
     managed: true,
     duplicate: false,
     last_heartbeat_at: formatTime(nowMs - 3_200),
@@ -22,11 +26,11 @@ function runner(over: Partial<ShownRunner> = {}): ShownRunner {
       host: "edge-1",
       pid: 4711,
       started_at: formatTime(nowMs - 252_000),
-      state: "running",
-      restarts: 0,
+      ...running,
     },
     heartbeat: { fps: 24.94, camera_state: "healthy" },
-    restart: null,
+    restart: { attempt_count: 0, last_failure_reason: null, cooldown_until: null },
+    desired: null,
     ...over,
   };
 }
@@ -36,7 +40,7 @@ function screen(items: readonly ShownRunner[], over: Partial<StatusScreen> = {})
   const health = { healthy: 0, degraded: 0, unhealthy: 0 };
   for (const item of items) {
     status[item.status] += 1;
-    health[item.health] += 1;
+    health[item.health ?? "healthy"] += 1;
   }
   return {
     items,
@@ -79,6 +83,7 @@ describe("the status screen", () => {
           host: "edge-1",
           pid: 12,
           started_at: null,
+          ...running,
           state: "exited",
           restarts: 3,
           exit_code: 1,
@@ -127,7 +132,7 @@ describe("the status screen", () => {
     const items = [
       runner({ last_error: "no key frame" }),
       runner({
-        process: { host: "edge-2", pid: 1, started_at: null, state: "running", restarts: 0 },
+        process: { host: "edge-2", pid: 1, started_at: null, ...running },
       }),
     ];
     const text = show(items, { ...plain, width: Infinity });
@@ -140,7 +145,7 @@ describe("the status screen", () => {
     ["no heartbeat", { age_ms: null, last_heartbeat_at: null, heartbeat: null }, "no heartbeat"],
     [
       "a runner never seen",
-      { status: "offline", status_cause: "never_seen", process: null },
+      { status: "offline", cause: "never_seen", process: null },
       "never seen",
     ],
     ["a pause", { paused: true }, "paused"],
@@ -158,6 +163,7 @@ describe("the status screen", () => {
           host: "h",
           pid: 1,
           started_at: null,
+          ...running,
           state: "killed",
           restarts: 0,
           signal: "SIGKILL",

@@ -1,0 +1,81 @@
+/** Asks the read API, wherever it is. */
+import type { Settings } from "../config/settings.ts";
+import { AppError, messageOf } from "../lib/core/errors.ts";
+import type { Context } from "./context.ts";
+import { readUpRecord } from "./up-record.ts";
+
+const TIMEOUT_MS = 10_000;
+
+/** Answers paths such as `/api/v1/runners?limit=1000`. */
+export interface ReadApi {
+  /** For people: where the answers come from. */
+  readonly place: string;
+  /** @throws AppError `unavailable` when nothing answers, `forbidden` without a good key. */
+  get(path: string): Promise<unknown>;
+}
+
+/** What a client asks: an address that is bound to "every interface" is reached on loopback. */
+export function apiUrl({ settings, origins, paths }: Context): string {
+  const isOpen = origins.get("http.port")?.source === "default" || settings.http.port === 0;
+  return (isOpen ? readUpRecord(paths)?.apiUrl : undefined) ?? configuredUrl(settings);
+}
+
+export function configuredUrl({ http }: Settings): string {
+  const everywhere: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };
+  const host = everywhere[http.host] ?? http.host;
+  return `http://${host.includes(":") ? `[${host}]` : host}:${http.port}`;
+}
+
+/** Over HTTP. @param url its address without a path. */
+export function httpApi(url: string, readKey: string | null): ReadApi {
+  const headers = readKey === null ? {} : { authorization: `Bearer ${readKey}` };
+  return {
+    place: url,
+    get: async (path) => await answerOf(url, await ask(url, path, headers)),
+  };
+}
+
+async function ask(url: string, path: string, headers: Record<string, string>): Promise<Response> {
+  try {
+    return await fetch(new URL(path, url), { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch (error) {
+    throw new AppError("unavailable", `Nothing answers at ${url} (${reasonOf(error)})`, {
+      cause: error,
+    });
+  }
+}
+
+/** undici hides why a connection failed in the cause. */
+function reasonOf(error: unknown): string {
+  const { cause } = error as { cause?: { code?: string } };
+  return cause?.code ?? messageOf(error);
+}
+
+async function answerOf(url: string, response: Response): Promise<unknown> {
+  const type = response.headers.get("content-type") ?? "";
+  if (!type.includes("json")) {
+    throw new AppError(
+      "unavailable",
+      `What answers at ${url} is not Runbeat's API (${response.status}): give its address with --url`,
+    );
+  }
+  const body = await response.json();
+  // The health page answers 503 with the very thing one asks it for.
+  if (response.ok || type.includes("health+json")) return body;
+  throw refusal(url, response.status, body as { detail?: string; title?: string });
+}
+
+function refusal(
+  url: string,
+  status: number,
+  problem: { detail?: string; title?: string },
+): AppError {
+  const detail = problem.detail ?? problem.title ?? "";
+  if (status === 401 || status === 403) {
+    return new AppError(
+      "forbidden",
+      `The API at ${url} needs a read key: set RUNBEAT_READ_KEY (${detail})`,
+    );
+  }
+  return new AppError(status === 400 ? "invalid" : "unavailable", `The API says: ${detail}`);
+}

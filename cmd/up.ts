@@ -1,0 +1,179 @@
+import { join, relative } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { Command } from "commander";
+import { loadFleet } from "../config/fleet.ts";
+import { SETTING_LIST } from "../config/setting-list.ts";
+import { AppError } from "../lib/core/errors.ts";
+import { takeExclusiveLock } from "../lib/store/exclusive-lock.ts";
+import type { ExclusiveLock } from "../lib/store/exclusive-lock.ts";
+import { checkExposure, reservePort } from "./api-address.ts";
+import { startChildCommand } from "./child-command.ts";
+import { Closers } from "./closers.ts";
+import { openContext } from "./context.ts";
+import type { Context } from "./context.ts";
+import { heartbeatKey } from "./heartbeat-key.ts";
+import { configuredUrl } from "./read-api.ts";
+import { listenForStops } from "./stop-requests.ts";
+import { readUpRecord, removeUpRecord, writeUpRecord } from "./up-record.ts";
+import { prepareStreams, startNats } from "./up-nats.ts";
+import type { UpNats } from "./up-nats.ts";
+
+const READY_MS = 30_000;
+const POLL_MS = 50;
+/** What shells say of a program that ctrl-C ended. */
+const INTERRUPTED = 130;
+
+export function command(): Command {
+  return new Command("up")
+    .description(
+      "Runs everything on this machine: nats-server (unless NATS_URL names one), projector, API, and the runners of the fleet file. ctrl-C stops it all.",
+    )
+    .option("--fleet <file>", "the fleet file (default: the demo fleet)")
+    .option("--host <address>", "address of the API (default: 127.0.0.1)")
+    .option("--port <port>", "port of the API (default: 8080)")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ runbeat up\n  $ runbeat up --fleet fleet.yaml --port 9090\n  $ NATS_URL=nats://10.0.0.5:4222 runbeat up",
+    )
+    .action(async (_options: unknown, self: Command) => {
+      const flags = { fleet: "--fleet", "http.host": "--host", "http.port": "--port" };
+      await run(openContext(self, flags));
+    });
+}
+
+async function run(context: Context): Promise<void> {
+  const { log, say } = context;
+  const stops = listenForStops({
+    withParent: context.environment["npm_lifecycle_event"] !== undefined,
+    onHurry: () => {
+      say("Stopping at once.");
+      // Whatever we started notices that we are gone and ends.
+      process.exit(INTERRUPTED);
+    },
+  });
+  const closers = new Closers();
+  try {
+    const { failed } = await start(context, closers, stops.signal);
+    const reason = await Promise.race([stops.stopped, failed]);
+    say(`\nStopping (${reason}). Once more: at once.`);
+  } catch (error) {
+    if (!stops.signal.aborted) throw error;
+  } finally {
+    await closers.closeAll(log);
+    stops.close();
+  }
+}
+
+interface Started {
+  /** Rejects when something can't be kept running. */
+  readonly failed: Promise<never>;
+}
+
+async function start(context: Context, closers: Closers, signal: AbortSignal): Promise<Started> {
+  const { settings, paths, log } = context;
+  checkExposure(settings);
+  const fleet = loadFleet(paths.fleetFile, context.environment);
+  const lock = lockDataFolder(context);
+  closers.push("the lock of the data folder", () => lock.release());
+  const port = await reservePort(settings);
+  const key = heartbeatKey(context);
+  const nats = await startNats(context, signal);
+  closers.push("NATS", async () => await nats.stop());
+  const maxBytes = await prepareStreams(context, nats, signal);
+  const env = childEnvironment(context, { nats, port, maxBytes });
+  const args = context.file === undefined ? [] : ["--config", context.file];
+  const children = ["projector", "api"].map((name) => {
+    const child = startChildCommand({ args: [name, ...args], env, log });
+    closers.push(`the ${name}`, async () => await child.stop());
+    return child.failed;
+  });
+  const apiUrl = configuredUrl({ ...settings, http: { ...settings.http, port } });
+  const failed = Promise.race(children);
+  failed.catch(() => {});
+  await Promise.race([untilAnswering(apiUrl, signal), failed]);
+  writeUpRecord(paths, { natsUrl: nats.url, apiUrl });
+  closers.push("the addresses", () => removeUpRecord(paths));
+  sayWelcome(context, { nats, apiUrl, runners: fleet.runners.size, key });
+  return { failed };
+}
+
+/** @throws AppError `conflict` that says who has it. */
+function lockDataFolder({ paths }: Context): ExclusiveLock {
+  const lock = takeExclusiveLock(join(paths.dataDir, "up.lock"));
+  if (lock !== undefined) return lock;
+  const other = readUpRecord(paths);
+  const who = other === undefined ? "" : ` (process ${other.process.pid}, API at ${other.apiUrl})`;
+  throw new AppError(
+    "conflict",
+    `Another runbeat up${who} runs on the data folder ${paths.dataDir}: stop it, or give this one ` +
+      "a folder and ports of its own with --data-dir, --port and RUNBEAT_NATS_PORT",
+  );
+}
+
+interface Decided {
+  readonly nats: UpNats;
+  readonly port: number;
+  /** Of the heartbeats' stream. */
+  readonly maxBytes: number;
+}
+
+/** Our environment, and what was given by flags or decided here, as variables. */
+function childEnvironment(
+  { environment, settings, origins, paths }: Context,
+  { nats, port, maxBytes }: Decided,
+): Record<string, string | undefined> {
+  const given = SETTING_LIST.filter(({ key }) => origins.get(key)?.source === "flag").map(
+    ({ env, path }) => [env[0] ?? "", String(valueAt(settings, path))],
+  );
+  return {
+    ...environment,
+    ...(Object.fromEntries(given) as Record<string, string>),
+    RUNBEAT_DATA_DIR: paths.dataDir,
+    NATS_URL: nats.url,
+    RUNBEAT_HTTP_PORT: String(port),
+    ...(maxBytes > 0 ? { RUNBEAT_STREAMS_HEARTBEATS_MAX_BYTES: String(maxBytes) } : {}),
+  };
+}
+
+function valueAt(node: unknown, path: readonly string[]): unknown {
+  return path.reduce((inner, name) => (inner as Record<string, unknown>)[name], node);
+}
+
+/** @throws AppError `unavailable` when the API does not answer in time. */
+async function untilAnswering(url: string, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + READY_MS;
+  while (performance.now() < deadline) {
+    signal.throwIfAborted();
+    const response = await fetch(`${url}/livez`, { signal }).catch(() => undefined);
+    if (response?.ok === true) return;
+    await delay(POLL_MS, undefined, { signal });
+  }
+  throw new AppError("unavailable", `The API did not answer at ${url} within ${READY_MS / 1000} s`);
+}
+
+function sayWelcome(
+  { say, paths, settings }: Context,
+  { nats, apiUrl, runners }: { nats: UpNats; apiUrl: string; runners: number; key: string },
+): void {
+  const here = (path: string): string => {
+    const near = relative(process.cwd(), path);
+    return near.startsWith("..") ? path : near;
+  };
+  const key =
+    settings.ingest.heartbeatKey === null ? here(paths.heartbeatKeyFile) : "as configured";
+  say(
+    [
+      "",
+      "Runbeat is up.",
+      `  API            ${apiUrl}/api/v1/runners   (reference: ${apiUrl}/docs)`,
+      `  NATS           ${nats.url}   (${nats.about})`,
+      `  fleet          ${here(paths.fleetFile)}   (${runners} ${runners === 1 ? "runner" : "runners"})`,
+      `  data           ${here(paths.dataDir)}`,
+      `  heartbeat key  ${key}`,
+      "",
+      "Look:  npx runbeat status",
+      "Stop:  ctrl-C",
+      "",
+    ].join("\n"),
+  );
+}
