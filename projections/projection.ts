@@ -18,6 +18,8 @@ export interface HeartbeatMessage extends Stored {
   readonly runner: RunnerColumns;
   /** Identifies the process: runner, host, pid and start. */
   readonly processKey: string;
+  /** One list per runner for whoever folds: what it found for this runner last. Not for folds. */
+  readonly memo: unknown[];
   readonly heartbeat: Heartbeat;
 }
 

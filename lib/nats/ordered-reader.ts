@@ -70,35 +70,61 @@ export interface Delivery {
  * Source: NATS ADR-15. The time is in nanoseconds; its last six digits are dropped. Read digit by
  * digit because it runs once a message.
  */
-export function parseDelivery(reply: string): Delivery {
+export function parseDelivery(reply: Uint8Array): Delivery {
+  const end = reply.length;
   let dots = 0;
-  for (let at = 0; at < reply.length; at++) if (reply.charCodeAt(at) === DOT) dots += 1;
+  for (let at = 0; at < end; at++) if (reply[at] === DOT) dots += 1;
   const first = dots === 8 ? 5 : 7;
   let at = 0;
-  for (let passed = 0; passed < first; at++) if (reply.charCodeAt(at) === DOT) passed += 1;
-  const consumerAt = reply.indexOf(".", at) + 1;
-  const timeAt = reply.indexOf(".", consumerAt) + 1;
-  const pendingAt = reply.indexOf(".", timeAt) + 1;
+  for (let passed = 0; passed < first && at < end; at++) if (reply[at] === DOT) passed += 1;
+  const consumerAt = reply.indexOf(DOT, at) + 1;
+  const timeAt = reply.indexOf(DOT, consumerAt) + 1;
+  const pendingAt = reply.indexOf(DOT, timeAt) + 1;
   return {
     streamSeq: digits(reply, at, consumerAt - 1),
     consumerSeq: digits(reply, consumerAt, timeAt - 1),
     timeMs: digits(reply, timeAt, pendingAt - 1 - NANO_DIGITS),
-    pending: digits(reply, pendingAt, reply.length),
+    pending: digits(reply, pendingAt, end),
   };
 }
 
 const DOT = 46;
+const DOLLAR = 36;
 /** Nanoseconds within a millisecond, in digits. */
 const NANO_DIGITS = 6;
 
-function digits(text: string, from: number, to: number): number {
+function digits(bytes: Uint8Array, from: number, to: number): number {
   let value = 0;
   for (let at = from; at < to; at++) {
-    const code = text.charCodeAt(at);
-    if (code === DOT) break;
+    const code = bytes[at];
+    if (code === undefined || code === DOT) break;
     value = value * 10 + (code - 48);
   }
   return value;
+}
+
+/**
+ * What the client keeps of a message before anybody asks for text. Reading it spares two decoded
+ * strings a message; where a version of the client has no such thing, the public fields serve.
+ */
+interface RawParts {
+  readonly _msg?: { readonly subject?: Uint8Array; readonly reply?: Uint8Array };
+}
+
+function replyBytes(message: Msg & RawParts): Uint8Array | undefined {
+  const raw = message._msg?.reply;
+  if (raw !== undefined) return raw;
+  return message.reply === undefined ? undefined : Buffer.from(message.reply);
+}
+
+function subjectText(message: Msg & RawParts): string {
+  const raw = message._msg?.subject;
+  return Buffer.isBuffer(raw) ? raw.toString("utf8") : message.subject;
+}
+
+/** `$JS.ACK.…` is a message's; anything else comes with flow control. */
+function isDelivery(reply: Uint8Array): boolean {
+  return reply[0] === DOLLAR && reply[4] === 65 && reply[5] === 67 && reply[6] === 75;
 }
 
 function consumerConfig(options: ReaderOptions, deliverSubject: string): Partial<ConsumerConfig> {
@@ -144,6 +170,8 @@ class ReaderRun implements Reader {
   #isEnded = false;
   #expectedSeq = 1;
   #lastHeardMs = performance.now();
+  /** Since the last check; looking at a clock with every message would cost more than reading it. */
+  #heard = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ReaderOptions) {
@@ -200,7 +228,10 @@ class ReaderRun implements Reader {
   }
 
   #checkSilence(): void {
-    if (performance.now() - this.#lastHeardMs > SILENCE_LIMIT_MS) {
+    if (this.#heard) {
+      this.#heard = false;
+      this.#lastHeardMs = performance.now();
+    } else if (performance.now() - this.#lastHeardMs > SILENCE_LIMIT_MS) {
       this.#stop(`nothing was heard from the server for ${SILENCE_LIMIT_MS} ms`);
     }
   }
@@ -216,16 +247,16 @@ class ReaderRun implements Reader {
   }
 
   #take(message: Msg): void {
-    const reply = message.reply;
-    this.#lastHeardMs = performance.now();
-    if (reply === undefined || !reply.startsWith("$JS.ACK.")) return this.#control(message);
+    const reply = replyBytes(message);
+    this.#heard = true;
+    if (reply === undefined || !isDelivery(reply)) return this.#control(message);
     const delivery = parseDelivery(reply);
     if (delivery.consumerSeq !== this.#expectedSeq) {
       return this.#stop(`message ${this.#expectedSeq} of its consumer is missing`);
     }
     this.#expectedSeq += 1;
     const goesOn = this.#options.onMessage({
-      subject: message.subject,
+      subject: subjectText(message),
       data: message.data,
       seq: delivery.streamSeq,
       timeMs: delivery.timeMs,

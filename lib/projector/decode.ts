@@ -37,6 +37,7 @@ function columnsOf(id: RunnerId | undefined): RunnerColumns | undefined {
 /** A runner and the process that it was last heard from. */
 interface Source {
   readonly runner: RunnerColumns;
+  readonly memo: unknown[];
   host: string;
   pid: number;
   startedAt: number;
@@ -46,7 +47,7 @@ interface Source {
 function sourceOf(tokens: string): Source | undefined {
   const runner = columnsOf(runnerOfTokens(tokens));
   if (runner === undefined) return undefined;
-  return { runner, host: "", pid: 0, startedAt: 0, processKey: "" };
+  return { runner, memo: [], host: "", pid: 0, startedAt: 0, processKey: "" };
 }
 
 function heartbeatDecoder(prefixes: Prefixes): Decoder<"heartbeats"> {
@@ -68,7 +69,8 @@ function heartbeatDecoder(prefixes: Prefixes): Decoder<"heartbeats"> {
       source.host = heartbeat.host;
       source.processKey = `${source.runner.runner}|${heartbeat.host}|${heartbeat.pid}|${heartbeat.startedAt}`;
     }
-    return { seq, time: timeMs, runner: source.runner, processKey: source.processKey, heartbeat };
+    const { runner, memo, processKey } = source;
+    return { seq, time: timeMs, runner, processKey, memo, heartbeat };
   };
 }
 

@@ -81,6 +81,8 @@ class EmitterRun implements Emitter {
   #loss: LeaseLoss | undefined;
   #wake: () => void = () => undefined;
   #failures = 0;
+  #isConnected = true;
+  #abortOpening: (error: Error) => void = () => undefined;
 
   constructor(options: EmitterOptions, jsm: JetStreamManager) {
     this.#options = options;
@@ -103,7 +105,8 @@ class EmitterRun implements Emitter {
       onLost: async (why) => {
         this.#loss = why;
         // Before anything else: what is published from now on could be published twice.
-        if (why !== "stopped") this.#session?.fail(`the lease is ${why}`);
+        if (why !== "stopped") this.#interrupt(`the lease is ${why}`);
+        this.#abortOpening(new Error("it was stopped"));
         this.#wake();
         await this.#work;
       },
@@ -128,8 +131,21 @@ class EmitterRun implements Emitter {
   /** What is sent while there is no connection is sent when it is back, however late: send nothing. */
   async #watchConnection(): Promise<void> {
     for await (const status of this.#options.nc.status()) {
-      if (status.type === "disconnect") this.#session?.fail("the connection to NATS was lost");
+      if (status.type === "disconnect") {
+        this.#isConnected = false;
+        this.#interrupt("the connection to NATS was lost");
+      } else if (status.type === "reconnect") {
+        this.#isConnected = true;
+        this.#failures = 0;
+        this.#wake();
+      }
     }
+  }
+
+  /** Ends whatever session there is, also one that is still being opened. */
+  #interrupt(why: string): void {
+    this.#session?.fail(why);
+    this.#abortOpening(new Error(why));
   }
 
   async #judgeUntil(signal: AbortSignal): Promise<void> {
@@ -146,12 +162,7 @@ class EmitterRun implements Emitter {
   /** One session's life. Returns why it ended. */
   async #judge(signal: AbortSignal): Promise<string> {
     this.#state = "starting";
-    const session = await openSession({
-      ...this.#options,
-      jsm: this.#jsm,
-      // In an orderly stop the lease is given back only after this session has ended.
-      isAllowed: () => this.#lease?.isHeld() === true || this.#loss === "stopped",
-    });
+    const session = await this.#open();
     this.#session = session;
     this.#state = "judging";
     this.#trouble = undefined;
@@ -165,6 +176,27 @@ class EmitterRun implements Emitter {
     return why;
   }
 
+  async #open(): Promise<EmitterSession> {
+    const aborted = new Promise<never>((_resolve, reject) => {
+      this.#abortOpening = reject;
+    });
+    const opening = openSession({
+      ...this.#options,
+      jsm: this.#jsm,
+      // In an orderly stop the lease is given back only after this session has ended.
+      isAllowed: () => this.#lease?.isHeld() === true || this.#loss === "stopped",
+    });
+    try {
+      return await Promise.race([opening, aborted]);
+    } catch (error) {
+      // Requests that a lost connection has swallowed are not waited for.
+      void opening.then((late) => late.close("abandon")).catch(() => undefined);
+      throw error;
+    } finally {
+      this.#abortOpening = () => undefined;
+    }
+  }
+
   async #pause(why: string): Promise<void> {
     this.#state = "waiting";
     this.#trouble = why;
@@ -172,7 +204,8 @@ class EmitterRun implements Emitter {
     this.#failures = Math.min(this.#failures + 1, 10);
     this.#options.log.warn({ why, waitMs }, `judging was interrupted: ${why}`);
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, waitMs);
+      // Without a connection there is nothing to try: its return or the end wakes us.
+      const timer = this.#isConnected ? setTimeout(resolve, waitMs) : undefined;
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

@@ -11,10 +11,22 @@ const MAX_CACHED_ROWS = 150_000;
 
 /** One row in memory. */
 interface Entry {
+  readonly key: string;
+  /** The cache that it is in; an entry of a cache that was dropped is worth nothing. */
+  readonly cache: Map<string, Entry>;
   row: object | undefined;
   /** As the table has it. */
   written: object | undefined;
   isDirty: boolean;
+}
+
+const slots = new Map<string, number>();
+
+/** Where a projection's entries stand in a runner's memo: few, and the same for ever. */
+function slotOf(name: string): number {
+  const slot = slots.get(name) ?? slots.size;
+  slots.set(name, slot);
+  return slot;
 }
 
 /** Why a projection stands still. */
@@ -38,6 +50,9 @@ export class Fold {
   #committed: Position;
   #cache = new Map<string, Entry>();
   #dirty: Entry[] = [];
+  /** New rows of a table that is only appended to. */
+  #appended: object[] = [];
+  readonly #slot: number;
   /** Whether the cache holds every row that the table has: then a miss needs no look-up. */
   #isWhole: boolean;
 
@@ -53,10 +68,11 @@ export class Fold {
     this.position = position;
     this.#committed = position;
     this.#isWhole = this.#store.isEmpty();
+    this.#slot = slotOf(`${lane} ${projection.name}`);
   }
 
   get changedRows(): number {
-    return this.#dirty.length;
+    return this.#dirty.length + this.#appended.length;
   }
 
   /**
@@ -88,7 +104,7 @@ export class Fold {
     const { projection } = this;
     if (projection.appends) {
       const row = projection.evolve(undefined, message);
-      if (row !== undefined) this.#dirty.push({ row, written: undefined, isDirty: true });
+      if (row !== undefined) this.#appended.push(row);
       return;
     }
     const key = projection.key(message);
@@ -103,10 +119,19 @@ export class Fold {
   }
 
   #entry(key: string, message: MessageOf[FoldedStream]): Entry {
+    if (!("memo" in message)) return this.#find(key, message);
+    const known = message.memo[this.#slot] as Entry | undefined;
+    if (known !== undefined && known.cache === this.#cache && known.key === key) return known;
+    const entry = this.#find(key, message);
+    message.memo[this.#slot] = entry;
+    return entry;
+  }
+
+  #find(key: string, message: MessageOf[FoldedStream]): Entry {
     let entry = this.#cache.get(key);
     if (entry === undefined) {
       const row = this.#isWhole ? undefined : this.#store.read(this.projection.keyValues(message));
-      entry = { row, written: row, isDirty: false };
+      entry = { key, cache: this.#cache, row, written: row, isDirty: false };
       this.#cache.set(key, entry);
     }
     return entry;
@@ -123,6 +148,7 @@ export class Fold {
     for (const { row, written } of this.#dirty) {
       if (row !== undefined) this.#store.write(row, written);
     }
+    for (const row of this.#appended) this.#store.write(row);
     if (this.stopped !== undefined) {
       checkpoints.stop(this.checkpoint, this.stopped.error, this.stopped.seq);
     }
@@ -136,6 +162,7 @@ export class Fold {
       entry.written = entry.row;
     }
     this.#dirty = [];
+    this.#appended = [];
     this.#committed = this.position;
     if (this.#cache.size > MAX_CACHED_ROWS) {
       this.#cache = new Map();

@@ -22,7 +22,7 @@ const MAX_BATCH_ROWS = 50_000;
 /** With more than this waiting at the server, batches are filled before they are committed. */
 const BACKLOG_MESSAGES = 2_000;
 /** A batch that does not fill is committed after this time. */
-const MAX_BATCH_MS = 500;
+const MAX_BATCH_MS = 3_000;
 const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 5_000;
 /** After another worker was found to fold the same projection. */

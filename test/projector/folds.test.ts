@@ -57,6 +57,7 @@ type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never;
 
 function heartbeats(beats: readonly Beat[]): HeartbeatMessage[] {
   let time = 3_000_000;
+  const memos: unknown[][] = [[], []];
   return beats.map((given, index) => {
     time += given.gapMs;
     const runner = RUNNERS[given.runner]!;
@@ -71,7 +72,7 @@ function heartbeats(beats: readonly Beat[]): HeartbeatMessage[] {
     if (!decoded.ok) throw new Error(decoded.rejection.message);
     const { heartbeat } = decoded;
     const processKey = `${runner.runner}|${heartbeat.host}|${heartbeat.pid}|${heartbeat.startedAt}`;
-    return { seq: index + 1, time, runner, processKey, heartbeat };
+    return { seq: index + 1, time, runner, processKey, memo: memos[given.runner]!, heartbeat };
   });
 }
 
