@@ -29,6 +29,8 @@ export interface ChildGroup {
   readonly startedAt: number;
   /** What it writes on a descriptor opened as "pipe". */
   output(descriptor: number): Readable;
+  /** Waits, half a second at most, for the rest of what it wrote there: it outlives its writer. */
+  drained(descriptor: number): Promise<void>;
   /** What it reads on a descriptor opened as "pipe". */
   input(descriptor: number): Writable;
   /** Hands each message of a child that was given an "ipc" descriptor over. */

@@ -1,5 +1,4 @@
 /** One FFmpeg on one input, from its start to its explained end. */
-import { finished } from "node:stream/promises";
 import type {
   CameraFault,
   CameraSession,
@@ -23,7 +22,6 @@ import type { FfmpegProgram } from "./version.ts";
 /** Beyond its stall limit an input may take this long to its first picture. */
 const OPEN_EXTRA_SEC = 10;
 const WATCH_MS = 500;
-const LAST_WORDS_MS = 500;
 const STDERR_FD = 2;
 
 export interface SessionOptions {
@@ -148,17 +146,11 @@ class FfmpegSession implements CameraSession {
     clearInterval(timer);
     // Ends what is left of the group, and frees the guard that watches it.
     await this.group.stop();
-    await this.readRest();
+    await this.group.drained(STDERR_FD);
+    this.tail.flush();
     if (this.stall !== undefined) return { reason: "failed", fault: this.stall };
     if (this.isStopping) return { reason: "stopped" };
     return { reason: "failed", fault: explainEnd(end, this.tail.lines()) };
-  }
-
-  /** Its last words may still be in the pipe when it has ended. */
-  private async readRest(): Promise<void> {
-    const signal = AbortSignal.timeout(LAST_WORDS_MS);
-    await finished(this.group.output(STDERR_FD), { writable: false, signal }).catch(() => {});
-    this.tail.flush();
   }
 
   private checkStall(): void {

@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
+import { finished } from "node:stream/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ChildCommand, ChildEnd, ChildGroup } from "../core/child-group.ts";
 import { AppError } from "../core/errors.ts";
@@ -12,6 +13,9 @@ const LADDER = { termAgainMs: 2_000, killMs: 3_000 };
 /** A killed process that does not end hangs in the kernel; waiting longer would not help. */
 const GIVE_UP_MS = 5_000;
 const POLL_MS = 20;
+const LAST_WORDS_MS = 500;
+/** So long the guard may take to end what a killed runner left. */
+const LEFTOVER_MS = 7_000;
 const SETPRIV_PATHS = ["/usr/bin/setpriv", "/bin/setpriv", "/usr/local/bin/setpriv"];
 
 /**
@@ -64,6 +68,11 @@ class SpawnedGroup implements ChildGroup {
     return this.child.stdio[descriptor] as Readable;
   }
 
+  async drained(descriptor: number): Promise<void> {
+    const signal = AbortSignal.timeout(LAST_WORDS_MS);
+    await finished(this.output(descriptor), { writable: false, signal }).catch(() => {});
+  }
+
   input(descriptor: number): Writable {
     return this.child.stdio[descriptor] as Writable;
   }
@@ -77,12 +86,7 @@ class SpawnedGroup implements ChildGroup {
   }
 
   signal(signal: NodeJS.Signals): void {
-    if (this.isReleased) return;
-    try {
-      process.kill(-this.pid, signal);
-    } catch {
-      // Nothing of it is left.
-    }
+    if (!this.isReleased) signalGroup(this.pid, signal);
   }
 
   async stop(): Promise<ChildEnd> {
@@ -117,6 +121,31 @@ class SpawnedGroup implements ChildGroup {
     this.isReleased = true;
     orphanGuard.release(this.pid);
     return true;
+  }
+}
+
+/**
+ * Sees to it that nothing is left of a group that another process of ours led and left to its
+ * guard. Does nothing where the pid is somebody else's by now.
+ */
+export async function endLeftover(pid: number, startedAt: number): Promise<void> {
+  const isOurs = () => {
+    const now = startedAtOf(pid);
+    return (now === startedAt || now === 0) && isGroupAlive(pid);
+  };
+  const deadline = performance.now() + LEFTOVER_MS;
+  while (isOurs() && performance.now() < deadline) await delay(POLL_MS * 5);
+  while (isOurs() && performance.now() < deadline + GIVE_UP_MS) {
+    signalGroup(pid, "SIGKILL");
+    await delay(POLL_MS * 5);
+  }
+}
+
+function signalGroup(groupId: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-groupId, signal);
+  } catch {
+    // Nothing of it is left.
   }
 }
 

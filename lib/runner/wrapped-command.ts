@@ -1,6 +1,5 @@
 /** A command that knows nothing of Runbeat, and what there is to say of it from outside. */
 import type { Readable, Writable } from "node:stream";
-import { finished } from "node:stream/promises";
 import type { ChildEnd, ChildGroup, SpawnGroup } from "../core/child-group.ts";
 import { createLineTail } from "../core/line-tail.ts";
 import type { LineTail } from "../core/line-tail.ts";
@@ -16,7 +15,6 @@ import { usageFields } from "./usage-fields.ts";
 /** Of its stderr, for the event that tells its end. */
 const MAX_STDERR_LINES = 20;
 const STDERR_FD = 2;
-const LAST_WORDS_MS = 500;
 
 /** How a command ended, and its last words, redacted. */
 export interface CommandEnd extends ChildEnd {
@@ -100,9 +98,7 @@ class Wrapped implements WrappedCommand {
     const end = await this.group.ended;
     const ranSec = Math.round(performance.now() - this.startedMs) / 1000;
     await Promise.all([this.group.stop(), this.probe?.stop()]);
-    const signal = AbortSignal.timeout(LAST_WORDS_MS);
-    const output = this.group.output(STDERR_FD);
-    await finished(output, { writable: false, signal }).catch(() => {});
+    await this.group.drained(STDERR_FD);
     this.tail.flush();
     return { ...end, ranSec, stderr: this.tail.lines() };
   }
