@@ -1,28 +1,51 @@
-/** The browsable reference at `/docs`: three files of this project, nothing from elsewhere. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { Hono } from "hono";
+/** The reference as a page: it is rendered in the browser from `/openapi.json`, and needs nothing else. */
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { extname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Context } from "hono";
+import type { Api } from "./api.ts";
 
-const FILES = [
-  { path: "/docs", file: "index.html", type: "text/html; charset=utf-8" },
-  { path: "/docs/reference.css", file: "reference.css", type: "text/css; charset=utf-8" },
-  { path: "/docs/reference.js", file: "reference.js", type: "text/javascript; charset=utf-8" },
-] as const;
+/** Nothing but our own files may be loaded, and nothing may be sent elsewhere. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
 
-const HEADERS = {
-  "content-security-policy":
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "cache-control": "no-cache",
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
 };
 
-/** @param root the project's folder: the page's files lie in its `lib/api/reference`. */
-export function referencePage(root: string): Hono {
-  const app = new Hono();
-  for (const { path, file, type } of FILES) {
-    const text = readFileSync(join(root, "lib", "api", "reference", file), "utf8");
-    app.get(path, (context) => context.body(text, 200, { ...HEADERS, "content-type": type }));
+/** Beside this module, or, where that was compiled, in the sources that it was compiled from. */
+function folder(): string {
+  const places = ["./reference/", "../../../lib/api/reference/"];
+  const paths = places.map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  return paths.find((path) => existsSync(path)) ?? "";
+}
+
+export function addReferencePage(api: Api): void {
+  const { app } = api.router;
+  const place = folder();
+  app.get("/", (c) => c.redirect("/docs"));
+  for (const file of readdirSync(place)) {
+    const content = readFileSync(join(place, file));
+    const type = TYPES[extname(file)] ?? "application/octet-stream";
+    const tag = `"${createHash("sha1").update(content).digest("base64url")}"`;
+    const path = file === "page.html" ? "/docs" : `/docs/${file}`;
+    app.get(path, (c) => page(c, content, type, tag));
   }
-  return app;
+}
+
+function page(c: Context, content: Buffer, type: string, tag: string): Response {
+  const headers = { etag: tag, "cache-control": "no-cache", "content-security-policy": POLICY };
+  if (c.req.header("if-none-match") === tag) return c.body(null, 304, headers);
+  return c.body(new Uint8Array(content), 200, { ...headers, "content-type": type });
 }

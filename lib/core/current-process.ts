@@ -159,7 +159,7 @@ export function processState(
 
 /** What was asked of a runner rather than seen of it. */
 export interface Expectation {
-  /** Of the fleet file's own entry, seconds; wins over what the runner says. */
+  /** Of the fleet file, seconds; where the runner itself says another, the longer one counts. */
   readonly intervalSec: number | null;
   /** When a runner without any process was first looked for, epoch ms of stream time. */
   readonly expectedAt: number | null;
@@ -177,11 +177,16 @@ export function livenessOf(
   return {
     lastHeartbeatAt: own?.last_heartbeat_at ?? null,
     beatingSince: own?.beating_since ?? null,
-    intervalSec: expected.intervalSec ?? own?.interval_sec ?? null,
+    intervalSec: longerInterval(expected.intervalSec, own?.interval_sec ?? null),
     spawnedAt: current?.announced?.announced_at ?? null,
     endedAt: current?.announced?.ended_at ?? null,
     declaredAt: expected.expectedAt,
   };
+}
+
+/** Of two promises the one that is sooner kept: nobody is to look silent for want of a setting. */
+export function longerInterval(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.max(one, other);
 }
 
 /**

@@ -10,7 +10,7 @@ import { tableName } from "./tables.ts";
 import type { Lane, ProcessLifecycleRow } from "./tables.ts";
 
 /** Rows read at a time. */
-const SLICE_ROWS = 500;
+export const SLICE_ROWS = 500;
 
 const BEAT_COLUMNS = [
   "runner",

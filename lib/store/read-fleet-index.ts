@@ -6,7 +6,7 @@
 import type { CheckpointView, DeclaredRunner } from "../core/read-models.ts";
 import type { Thresholds } from "../core/status.ts";
 import { checkpointReader, checkpointSeq } from "./read-checkpoints.ts";
-import { fleetFacts } from "./read-fleet-facts.ts";
+import { fleetFacts, SLICE_ROWS } from "./read-fleet-facts.ts";
 import type { FleetFacts, Watermarks } from "./read-fleet-facts.ts";
 import { FleetTable } from "./read-fleet-table.ts";
 import type { SqliteDatabase } from "./open.ts";
@@ -214,7 +214,7 @@ export class FleetIndex {
   }
 }
 
-/** Reads the next changed rows of each table; false where there were none. */
+/** Reads the next changed rows of each table; false once that were all there are. */
 function readSlice(facts: FleetFacts, table: FleetTable, marks: Watermarks): boolean {
   const beats = facts.beats.changedSince(marks.beats);
   for (const row of beats) table.setBeat(row, facts.announced.ofRunner);
@@ -227,7 +227,7 @@ function readSlice(facts: FleetFacts, table: FleetTable, marks: Watermarks): boo
   const restarts = facts.restarts.changedSince(marks.restarts);
   for (const row of restarts) table.setRestart(row);
   marks.restarts = restarts.at(-1)?.last_seq ?? marks.restarts;
-  return beats.length + announced.length + restarts.length > 0;
+  return [beats, announced, restarts].some((rows) => rows.length === SLICE_ROWS);
 }
 
 /** Reads all rows, slice by slice. Announced processes come last: which matter, heartbeats tell. */

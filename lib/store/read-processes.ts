@@ -3,7 +3,7 @@
  * a step at a time, and merged, so that a page costs what it holds and not what the table holds.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { processState } from "../core/current-process.ts";
+import { longerInterval, processState } from "../core/current-process.ts";
 import type {
   Moment,
   Page,
@@ -205,7 +205,7 @@ function processView(
   const liveness = {
     lastHeartbeatAt,
     beatingSince: heard?.first_heartbeat_at ?? null,
-    intervalSec: intervalSec ?? heard?.interval_sec ?? null,
+    intervalSec: longerInterval(intervalSec, heard?.interval_sec ?? null),
     spawnedAt: announced?.announced_at ?? null,
     endedAt: announced?.ended_at ?? null,
     declaredAt: null,

@@ -192,11 +192,17 @@ describe("liveness", () => {
     });
   });
 
-  it("lets the fleet file's interval win over the runner's", () => {
-    const current = currentProcess(beat(), []);
-    const expected = { intervalSec: 30, expectedAt: null };
-    expect(livenessOf(current, beat(), expected).intervalSec).toBe(30);
-    expect(livenessOf(current, beat(), NO_EXPECTATION).intervalSec).toBe(10);
+  it.each([
+    [null, null, null],
+    [30, null, 30],
+    [null, 10, 10],
+    [30, 10, 30],
+    [5, 10, 10],
+  ])("takes the longer of two intervals: fleet file %s, runner %s", (fleet, own, interval) => {
+    const heard = beat({ interval_sec: own });
+    const current = currentProcess(heard, []);
+    const expected = { intervalSec: fleet, expectedAt: null };
+    expect(livenessOf(current, heard, expected).intervalSec).toBe(interval);
   });
 });
 

@@ -1,279 +1,217 @@
-/** Renders the OpenAPI document of this server: no library, no network but this server. */
+// Renders /openapi.json as a page to read and to try. Nothing is loaded from anywhere else.
 
-const METHODS = ["get", "post", "put", "delete", "patch"];
-const main = document.querySelector("#operations");
-const index = document.querySelector("#index");
-const keyInput = document.querySelector("#key");
-const filterInput = document.querySelector("#filter");
+import { el, inline, prose } from "./elements.js";
+import { example, fields, parts, resolve, typeText } from "./schema.js";
+import { keys, tryForm } from "./try-form.js";
 
-/** Makes an element; strings among the children become text, so nothing is ever read as HTML. */
-function el(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else if (value !== undefined) element.setAttribute(key, value);
-  }
-  element.append(...children.filter((child) => child !== undefined && child !== null));
-  return element;
-}
-
-function headers() {
-  return keyInput.value === "" ? {} : { authorization: `Bearer ${keyInput.value}` };
-}
-
-let api;
-
-/** Follows `$ref` within the document. */
-function resolve(node) {
-  if (node?.$ref === undefined) return node ?? {};
-  const found = node.$ref
-    .replace("#/", "")
-    .split("/")
-    .reduce((inner, part) => inner?.[part.replaceAll("~1", "/").replaceAll("~0", "~")], api);
-  return found ?? {};
-}
-
-function typeText(raw) {
-  const schema = resolve(raw);
-  if (schema.const !== undefined) return JSON.stringify(schema.const);
-  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
-  const options = schema.anyOf ?? schema.oneOf;
-  if (options) return options.map(typeText).join(" | ");
-  if (schema.type === "array") return `${typeText(schema.items)}[]`;
-  if (Array.isArray(schema.type)) return schema.type.join(" | ");
-  return [schema.type ?? "any", schema.format].filter(Boolean).join(" ");
-}
-
-/** A small example of what a schema takes; cut where it repeats itself. */
-function exampleOf(raw, depth = 0) {
-  const schema = resolve(raw);
-  if (schema.example !== undefined) return schema.example;
-  if (schema.examples?.length > 0) return schema.examples[0];
-  if (schema.default !== undefined) return schema.default;
-  if (schema.const !== undefined) return schema.const;
-  if (schema.enum) return schema.enum[0];
-  if (depth > 6) return null;
-  const options = schema.anyOf ?? schema.oneOf;
-  if (options) return exampleOf(options[0], depth + 1);
-  if (schema.allOf) {
-    return Object.assign({}, ...schema.allOf.map((part) => exampleOf(part, depth + 1)));
-  }
-  const type = Array.isArray(schema.type) ? schema.type[0] : schema.type;
-  if (type === "object" || schema.properties) {
-    return Object.fromEntries(
-      Object.entries(schema.properties ?? {}).map(([key, part]) => [
-        key,
-        exampleOf(part, depth + 1),
-      ]),
+function parameterFields(api, parameters) {
+  const list = el("dl", { class: "fields" });
+  for (const { name, schema = {}, description, required } of parameters) {
+    const resolved = resolve(api, schema);
+    const about = description ?? resolved.description;
+    const preset = resolved.default;
+    const shownPreset =
+      preset === undefined || preset?.length === 0 ? null : JSON.stringify(preset);
+    list.append(
+      el("dt", {}, name),
+      el(
+        "dd",
+        {},
+        el("span", { class: "type" }, typeText(api, schema)),
+        required === true ? el("span", { class: "required" }, " required") : null,
+        shownPreset === null
+          ? null
+          : el("span", { class: "type" }, `, ${shownPreset} unless given`),
+        about === undefined ? null : el("div", {}, ...inline(about)),
+      ),
     );
   }
-  if (type === "array") return schema.items ? [exampleOf(schema.items, depth + 1)] : [];
-  if (type === "integer" || type === "number") return schema.minimum ?? 0;
-  if (type === "boolean") return false;
-  return type === "string" ? "" : null;
+  return list;
 }
 
-function parameterTable(parameters) {
-  const rows = parameters.map((parameter) => {
-    const { name, in: place, required, description, schema } = resolve(parameter);
-    const fallback = resolve(schema).default;
-    return el(
-      "tr",
+function answers(api, responses) {
+  return Object.entries(responses).map(([status, { description, content = {} }]) => {
+    const kind = Number(status) < 400 ? "good" : "bad";
+    const body = Object.entries(content).flatMap(([mediaType, { schema }]) => {
+      const isPlain = !mediaType.includes("json");
+      return [
+        el("p", { class: "type" }, mediaType),
+        ...parts(api, schema).map((part) => fields(api, part)),
+        isPlain
+          ? null
+          : el("pre", { tabindex: "0" }, JSON.stringify(example(api, schema), null, 2)),
+      ];
+    });
+    const summary = el(
+      "summary",
       {},
-      el("td", {}, el("code", {}, name), required ? " (required)" : ""),
-      el("td", {}, place),
-      el("td", {}, el("code", {}, typeText(schema))),
-      el("td", {}, description ?? "", fallback === undefined ? "" : ` Default ${fallback}.`),
+      el("span", { class: `status ${kind}` }, status),
+      " ",
+      ...inline(description),
     );
-  });
-  const head = el(
-    "tr",
-    {},
-    ...["Name", "In", "Type", "Meaning"].map((text) => el("th", { scope: "col" }, text)),
-  );
-  return el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows));
-}
-
-function jsonContent(content) {
-  return Object.entries(content ?? {}).find(([type]) => type.includes("json"));
-}
-
-function responseList(responses) {
-  return Object.entries(responses ?? {}).map(([status, raw]) => {
-    const response = resolve(raw);
-    const json = jsonContent(response.content);
-    const label = el("summary", {}, el("strong", {}, status), ` ${response.description ?? ""}`);
-    if (json === undefined)
-      return el("p", {}, el("strong", {}, status), ` ${response.description ?? ""}`);
-    const example = json[1].example ?? exampleOf(json[1].schema);
-    return el("details", {}, label, el("pre", { tabindex: "0" }, JSON.stringify(example, null, 2)));
+    return el("details", { class: "answer" }, summary, ...body.filter((part) => part !== null));
   });
 }
 
-/** Asks this very server and shows the answer. */
-function tryForm(method, path, operation, id) {
-  const fields = (operation.parameters ?? [])
-    .map(resolve)
-    .filter(({ in: place }) => place !== "header");
-  const inputs = fields.map(({ name, in: place, required }) => {
-    const inputId = `${id}-${place}-${name}`;
-    const input = el("input", { id: inputId, name, ...(required ? { required: "" } : {}) });
-    return { place, name, input, row: [el("label", { for: inputId }, name), input] };
-  });
-  const body = jsonContent(resolve(operation.requestBody).content);
-  const bodyText =
-    body === undefined
-      ? undefined
-      : JSON.stringify(body[1].example ?? exampleOf(body[1].schema), null, 2);
-  const area =
-    bodyText === undefined
-      ? undefined
-      : el("textarea", { "aria-label": "Body", spellcheck: "false" }, bodyText);
-  const answer = el("pre", { hidden: "", tabindex: "0", "aria-live": "polite" });
-  const send = async (event) => {
-    event.preventDefault();
-    let target = path;
-    const query = new URLSearchParams();
-    for (const { place, name, input } of inputs) {
-      if (place === "path") target = target.replace(`{${name}}`, encodeURIComponent(input.value));
-      else if (input.value !== "") query.append(name, input.value);
-    }
-    const text = query.toString();
-    const type = area === undefined ? {} : { "content-type": "application/json" };
-    answer.hidden = false;
-    answer.textContent = "…";
-    try {
-      const response = await fetch(text === "" ? target : `${target}?${text}`, {
-        method: method.toUpperCase(),
-        headers: { ...headers(), ...type },
-        ...(area === undefined ? {} : { body: area.value }),
-      });
-      const raw = await response.text();
-      answer.textContent = `${response.status} ${response.statusText}\n\n${pretty(raw)}`;
-    } catch (error) {
-      answer.textContent = `No answer: ${error.message}`;
-    }
-  };
-  const rows = inputs.flatMap(({ row }) => row);
-  return el("form", { onsubmit: send }, ...rows, area, el("button", {}, "Send"), answer);
+function idOf(method, path) {
+  return `${method}${path}`.replaceAll(/[^a-z0-9]+/gi, "-").replace(/-$/, "");
 }
 
-function pretty(text) {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
+function article(api, path, method, operation) {
+  const { parameters = [], requestBody, responses, summary, description } = operation;
+  const bodySchema = requestBody?.content?.["application/json"]?.schema;
+  const inside = el("div", { class: "inside" });
+  if (description !== undefined) inside.append(prose(description));
+  if (parameters.length > 0) {
+    inside.append(el("h4", {}, "Parameters"), parameterFields(api, parameters));
   }
-}
-
-function operationView(path, method, operation) {
-  const id = `${method}${path}`.replaceAll(/[^a-zA-Z0-9]+/g, "-");
-  const summary = el(
+  if (bodySchema !== undefined) {
+    const [first] = parts(api, bodySchema);
+    inside.append(el("h4", {}, "Body"), first === undefined ? "" : fields(api, first));
+  }
+  inside.append(el("h4", {}, "Answers"), ...answers(api, responses));
+  inside.append(el("h4", {}, "Try it"), tryForm(api, path, method, operation));
+  const heading = el(
     "summary",
     {},
     el("span", { class: `method ${method}` }, method.toUpperCase()),
-    el("code", {}, path),
-    el("span", { class: "muted" }, ` ${operation.summary ?? ""}`),
+    el("h3", { class: "path" }, path),
+    el("p", {}, summary ?? ""),
   );
-  const parameters = operation.parameters ?? [];
-  const body = jsonContent(resolve(operation.requestBody).content);
-  const content = el(
-    "div",
-    {},
-    operation.description ? el("p", {}, operation.description) : undefined,
-    parameters.length > 0 ? el("h3", {}, "Parameters") : undefined,
-    parameters.length > 0 ? parameterTable(parameters) : undefined,
-    body ? el("h3", {}, "Body") : undefined,
-    body
-      ? el(
-          "pre",
-          { tabindex: "0" },
-          JSON.stringify(body[1].example ?? exampleOf(body[1].schema), null, 2),
-        )
-      : undefined,
-    el("h3", {}, "Answers"),
-    ...responseList(operation.responses),
-    el("h3", {}, "Try it"),
-    tryForm(method, path, operation, id),
-  );
-  const view = el(
-    "details",
-    {
-      class: "operation",
-      id,
-      "data-text": `${method} ${path} ${operation.summary ?? ""}`.toLowerCase(),
-    },
-    summary,
-    content,
-  );
-  const link = el(
-    "a",
-    { href: `#${id}`, onclick: () => (view.open = true) },
-    `${method.toUpperCase()} ${path}`,
-  );
-  return { tag: operation.tags?.[0] ?? "Other", view, link };
+  return el("article", { id: idOf(method, path) }, el("details", {}, heading, inside));
 }
 
-function render() {
-  document.querySelector("#version").textContent = api.info?.version ?? "";
-  document.querySelector("#description").textContent = api.info?.description ?? "";
-  const groups = new Map();
-  for (const [path, item] of Object.entries(api.paths ?? {})) {
-    for (const method of METHODS.filter((name) => item[name])) {
-      const shown = operationView(path, method, item[method]);
-      groups.set(shown.tag, [...(groups.get(shown.tag) ?? []), shown]);
-    }
-  }
-  const sections = [...groups].map(([tag, list]) =>
-    el("section", {}, el("h2", {}, tag), ...list.map(({ view }) => view)),
+/** Routes by tag, in the order of the tags. */
+function groups(api) {
+  const routes = Object.entries(api.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
   );
-  main.replaceChildren(...sections);
-  index.replaceChildren(
-    ...[...groups].flatMap(([tag, list]) => [el("h2", {}, tag), ...list.map(({ link }) => link)]),
+  return api.tags.map((tag) => ({
+    tag,
+    routes: routes.filter(({ operation }) => operation.tags?.includes(tag.name)),
+  }));
+}
+
+function problemTable(problems) {
+  const rows = problems.map(({ code, status, title }) =>
+    el(
+      "tr",
+      { id: `problem-${code}` },
+      el("td", {}, el("span", { class: "status bad" }, String(status))),
+      el("td", {}, el("code", {}, code)),
+      el("td", {}, title),
+    ),
   );
-  openTarget();
-}
-
-function openTarget() {
-  const target = document.getElementById(location.hash.slice(1));
-  if (target?.tagName !== "DETAILS") return;
-  target.open = true;
-  target.scrollIntoView();
-}
-
-function applyFilter() {
-  const wanted = filterInput.value.trim().toLowerCase();
-  for (const view of main.querySelectorAll("details.operation")) {
-    view.hidden = !view.dataset.text.includes(wanted);
-  }
-}
-
-async function load() {
-  const response = await fetch("/openapi.json", { headers: headers() });
-  if (response.status === 401 || response.status === 403) {
-    main.replaceChildren(
-      el("p", { role: "status" }, "This server asks for its read key: enter it above."),
-    );
-    return;
-  }
-  if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
-  api = await response.json();
-  render();
-}
-
-function loadOrSay() {
-  load().catch((error) =>
-    main.replaceChildren(
-      el("p", { role: "alert" }, `/openapi.json could not be read: ${error.message}`),
+  const head = ["Status", "Code", "Meaning"].map((text) => el("th", { scope: "col" }, text));
+  return el(
+    "section",
+    { id: "problems" },
+    el("h2", {}, "Problems"),
+    el("p", { class: "lead" }, "Every error is one of these, as application/problem+json."),
+    el(
+      "table",
+      { class: "problems" },
+      el("thead", {}, el("tr", {}, ...head)),
+      el("tbody", {}, ...rows),
     ),
   );
 }
 
-document.querySelector("#key-form").addEventListener("submit", (event) => {
+function navigation(grouped) {
+  const sections = grouped.map(({ tag, routes }) => [
+    el("h2", {}, tag.name),
+    el(
+      "ul",
+      {},
+      ...routes.map(({ path, method, operation }) =>
+        el(
+          "li",
+          { "data-find": `${method} ${path} ${operation.summary ?? ""}`.toLowerCase() },
+          el(
+            "a",
+            { href: `#${idOf(method, path)}`, title: operation.summary ?? "" },
+            el("span", { class: `method ${method}` }, method.toUpperCase()),
+            el("span", {}, path.replace("/api/v1", "").replace("/{kind}/{name}/{profile}", "/…")),
+          ),
+        ),
+      ),
+    ),
+  ]);
+  return [...sections.flat(), el("p", {}, el("a", { href: "#problems" }, "", "Problems"))];
+}
+
+function render(api) {
+  const grouped = groups(api).filter(({ routes }) => routes.length > 0);
+  const intro = el("section", {}, el("h1", {}, `${api.info.title} ${api.info.version}`));
+  intro.append(prose(api.info.description ?? ""));
+  const sections = grouped.map(({ tag, routes }) =>
+    el(
+      "section",
+      {},
+      el("h2", {}, tag.name),
+      el("p", { class: "lead" }, tag.description ?? ""),
+      ...routes.map(({ path, method, operation }) => article(api, path, method, operation)),
+    ),
+  );
+  document.querySelector("#routes").replaceChildren(...navigation(grouped));
+  document
+    .querySelector("#reference")
+    .replaceChildren(intro, ...sections, problemTable(api["x-problems"] ?? []));
+}
+
+/** Opens and shows what the address names. */
+function follow() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const details = target?.querySelector("details");
+  if (details != null) details.open = true;
+  target?.scrollIntoView();
+  for (const link of document.querySelectorAll("nav a")) {
+    link.setAttribute("aria-current", String(link.getAttribute("href") === location.hash));
+  }
+}
+
+function filter(text) {
+  const words = text.toLowerCase().split(/\s+/);
+  for (const item of document.querySelectorAll("nav li")) {
+    item.hidden = !words.every((word) => item.dataset.find.includes(word));
+  }
+}
+
+function notice(text) {
+  document
+    .querySelector("#reference")
+    .replaceChildren(el("p", { id: "notice", role: "status" }, text));
+}
+
+async function load() {
+  const headers = keys.read === "" ? {} : { Authorization: `Bearer ${keys.read}` };
+  try {
+    const response = await fetch("/openapi.json", { headers });
+    if (response.ok) {
+      render(await response.json());
+      return follow();
+    }
+    const asksForKey = response.status === 401 || response.status === 403;
+    if (asksForKey) document.querySelector("#read-key").focus();
+    return notice(
+      asksForKey
+        ? "Reading needs the read key (RUNBEAT_READ_KEY): put it in above. It stays in this page."
+        : `The description of the API could not be read: ${response.status}`,
+    );
+  } catch (error) {
+    return notice(`The API does not answer: ${error.message}`);
+  }
+}
+
+document.querySelector("#keys").addEventListener("submit", (event) => {
   event.preventDefault();
-  loadOrSay();
+  keys.read = document.querySelector("#read-key").value.trim();
+  keys.ingest = document.querySelector("#ingest-key").value.trim();
+  void load();
 });
-keyInput.addEventListener("change", loadOrSay);
-filterInput.addEventListener("input", applyFilter);
-addEventListener("hashchange", openTarget);
-loadOrSay();
+document.querySelector("#ingest-key").addEventListener("input", (event) => {
+  keys.ingest = event.target.value.trim();
+});
+document.querySelector("#find").addEventListener("input", (event) => filter(event.target.value));
+addEventListener("hashchange", follow);
+void load();

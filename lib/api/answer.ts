@@ -1,0 +1,89 @@
+/** Answers in JSON, with the moment that they are of and a tag by which clients see a change. */
+import { createHash } from "node:crypto";
+import { z } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { formatTime } from "../core/time.ts";
+
+export const asOfSchema = z
+  .object({
+    seq: z.number().int().describe("Sequence of the last message of the stream that was folded"),
+    time: z.iso.datetime().describe("The moment that the answer is of, on the NATS server's clock"),
+    lag_ms: z
+      .number()
+      .int()
+      .nullable()
+      .describe("How far folding is behind the streams; null while that is unknown"),
+  })
+  .openapi("AsOf");
+
+export interface AsOf {
+  readonly seq: number;
+  /** Epoch ms. */
+  readonly time: number;
+  readonly lagMs: number | null;
+}
+
+/**
+ * A JSON object as text, without and with what changes by the mere passing of time. The tag covers
+ * the first, the client gets the second.
+ */
+export interface Part {
+  readonly lasting: string;
+  readonly full: string;
+}
+
+/** An object in which nothing changes by itself. */
+export function part(value: object): Part {
+  const text = JSON.stringify(value);
+  return { lasting: text, full: text };
+}
+
+/** An object with the age of something, `age_ms`, added. */
+export function agingPart(lasting: string, ageMs: number | null): Part {
+  return { lasting, full: `${lasting.slice(0, -1)},"age_ms":${ageMs}}` };
+}
+
+function asOfText({ seq, time, lagMs }: AsOf): string {
+  return `{"seq":${seq},"time":"${formatTime(time)}","lag_ms":${lagMs}}`;
+}
+
+/** A list: its items, where it goes on, and the moment that it is of. */
+export function listAnswer(
+  c: Context,
+  parts: readonly Part[],
+  cursor: string | null,
+  asOf: AsOf,
+): Response {
+  const hash = createHash("sha1");
+  for (const { lasting } of parts) hash.update(lasting).update("\n");
+  // The cursor holds a time; where the list goes on, its last item tells.
+  hash.update(cursor === null ? "end" : "more");
+  const items = parts.map(({ full }) => full).join(",");
+  const next = JSON.stringify(cursor);
+  const text = `{"items":[${items}],"next_cursor":${next},"as_of":${asOfText(asOf)}}`;
+  return tagged(c, text, hash.digest("base64url"));
+}
+
+/** One object, with the moment that it is of. */
+export function objectAnswer(c: Context, { lasting, full }: Part, asOf: AsOf): Response {
+  const text = `${full.slice(0, -1)},"as_of":${asOfText(asOf)}}`;
+  return tagged(c, text, createHash("sha1").update(lasting).digest("base64url"));
+}
+
+/** The tag is a weak one: equal tags mean the same content, not the same bytes. */
+function tagged(c: Context, text: string, digest: string): Response {
+  const tag = `W/"${digest}"`;
+  const headers = { etag: tag, "cache-control": "no-cache", vary: "authorization, accept" };
+  if (matches(c.req.header("if-none-match"), tag)) return c.body(null, 304, headers);
+  return c.body(text, 200, { ...headers, "content-type": "application/json" });
+}
+
+/** Source: RFC 9110, section 13.1.2: the weak comparison. */
+function matches(header: string | undefined, tag: string): boolean {
+  if (header === undefined) return false;
+  const opaque = tag.slice(2);
+  return header
+    .split(",")
+    .map((text) => text.trim())
+    .some((text) => text === "*" || text === opaque || text === tag);
+}

@@ -1,0 +1,39 @@
+import type { Moment, ReadModels } from "../core/read-models.ts";
+import type { Prefixes } from "../core/subject.ts";
+import type { AsOf } from "./answer.ts";
+import type { HttpMetrics } from "./http-metrics.ts";
+import type { IngestCounts } from "./ingest-counts.ts";
+import type { IngestLimits } from "./ingest-limits.ts";
+import type { Keys } from "./keys.ts";
+import type { PipelineMonitor } from "./pipeline-monitor.ts";
+import type { Router } from "./route.ts";
+import type { StreamAccess } from "./stream-access.ts";
+
+export interface ApiLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What the routes work with. */
+export interface Api {
+  readonly router: Router;
+  readonly models: ReadModels;
+  readonly monitor: PipelineMonitor;
+  readonly streams: StreamAccess;
+  readonly keys: Keys;
+  readonly metrics: HttpMetrics;
+  readonly ingest: IngestCounts;
+  readonly ingestLimits: IngestLimits;
+  /** Of an array of heartbeats. */
+  readonly maxBodyBytes: number;
+  readonly prefixes: Prefixes;
+  readonly log: ApiLog;
+  /** Of Runbeat. */
+  readonly version: string;
+}
+
+/** What an answer says of the moment that it is of. `seq`: how far its stream was folded. */
+export function asOf({ monitor }: Api, seq: number, { now }: Moment): AsOf {
+  return { seq, time: now, lagMs: monitor.lagMs() };
+}

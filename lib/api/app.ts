@@ -1,0 +1,85 @@
+import type { Hono } from "hono";
+import type { ReadModels } from "../core/read-models.ts";
+import type { Prefixes } from "../core/subject.ts";
+import type { Api, ApiLog } from "./api.ts";
+import { addHealthRoutes } from "./health.ts";
+import { addHeartbeatRoutes } from "./heartbeats.ts";
+import { addHistoryRoutes } from "./history.ts";
+import { HttpMetrics } from "./http-metrics.ts";
+import { IngestCounts } from "./ingest-counts.ts";
+import { IngestLimits } from "./ingest-limits.ts";
+import type { IngestLimitOptions } from "./ingest-limits.ts";
+import { addIngestRoutes } from "./ingest.ts";
+import { Keys } from "./keys.ts";
+import type { KeyOptions } from "./keys.ts";
+import { addMetricRoutes } from "./metrics.ts";
+import { addOpenApiRoute } from "./openapi.ts";
+import type { PipelineMonitor } from "./pipeline-monitor.ts";
+import { addProcessRoutes } from "./processes.ts";
+import { addQuarantineRoutes } from "./quarantine.ts";
+import { addReferencePage } from "./reference-page.ts";
+import { Router } from "./route.ts";
+import { addRunnerRoutes } from "./runners.ts";
+import type { StreamAccess } from "./stream-access.ts";
+import { addSummaryRoutes } from "./summary.ts";
+import { addTimelineRoutes } from "./timeline.ts";
+
+export interface ApiOptions {
+  readonly models: ReadModels;
+  readonly monitor: PipelineMonitor;
+  readonly streams: StreamAccess;
+  readonly keys: KeyOptions;
+  readonly ingestLimits: IngestLimitOptions;
+  /** Longest array of heartbeats, in bytes. */
+  readonly maxBodyBytes: number;
+  readonly prefixes: Prefixes;
+  readonly log: ApiLog;
+  readonly version: string;
+}
+
+/** Sent with every answer: nothing of ours belongs into another page, and no type is guessed. */
+const SAFETY_HEADERS: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
+};
+
+/** The whole API as a Hono application. It opens nothing and closes nothing. */
+export function createApi(options: ApiOptions): Hono {
+  const metrics = new HttpMetrics();
+  const keys = new Keys(options.keys);
+  const onFault = (error: unknown, path: string): void => {
+    options.log.error({ err: error, path }, "a request failed");
+  };
+  const router = new Router({ keys, metrics, onFault });
+  const api: Api = {
+    ...options,
+    router,
+    keys,
+    metrics,
+    ingest: new IngestCounts(),
+    ingestLimits: new IngestLimits(options.ingestLimits),
+  };
+  router.app.use(async (c, next) => {
+    await next();
+    for (const [name, value] of Object.entries(SAFETY_HEADERS)) c.header(name, value);
+  });
+  addRoutes(api);
+  router.close();
+  return router.app as unknown as Hono;
+}
+
+function addRoutes(api: Api): void {
+  addRunnerRoutes(api);
+  addHistoryRoutes(api);
+  addTimelineRoutes(api);
+  addHeartbeatRoutes(api);
+  addProcessRoutes(api);
+  addSummaryRoutes(api);
+  addQuarantineRoutes(api);
+  addIngestRoutes(api);
+  addHealthRoutes(api);
+  addMetricRoutes(api);
+  addOpenApiRoute(api);
+  addReferencePage(api);
+}
