@@ -14,7 +14,9 @@ const STABLE_MS = 60_000;
 const WRONG_USAGE = 2;
 
 export interface ChildCommandOptions {
-  /** The command and its arguments, e.g. `["api"]`. */
+  /** The command, e.g. `api`. */
+  readonly name: string;
+  /** Before its name, e.g. `["--config", "x.yaml"]`. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
@@ -52,7 +54,7 @@ async function keepRunning(
   stopping: AbortSignal,
   onChange: (group: ChildGroup | undefined) => void,
 ): Promise<void> {
-  const name = options.args[0] ?? "";
+  const { name } = options;
   let delayMs = FIRST_DELAY_MS;
   while (!stopping.aborted) {
     const startedAt = performance.now();
@@ -75,11 +77,11 @@ async function keepRunning(
 }
 
 /** Its end of the channel closes when we die: that is how it knows. */
-function spawnCommand({ args, env }: ChildCommandOptions): ChildGroup {
+function spawnCommand({ name, args, env }: ChildCommandOptions): ChildGroup {
   const program = join(projectRoot(), "dist", "cmd", "runbeat.js");
   return spawnGroup({
     file: process.execPath,
-    args: [program, ...args],
+    args: [program, ...args, name],
     env,
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });

@@ -9,18 +9,18 @@ export interface CommandEntry {
 
 export const COMMAND_TABLE: readonly CommandEntry[] = [
   {
-    name: "projector",
-    summary: "fold the streams into the read models",
-    load: async () => await import("./projector.ts"),
+    name: "up",
+    summary: "run everything on this machine",
+    load: async () => await import("./up.ts"),
   },
   {
-    name: "verify",
-    summary: "fold the streams again and compare: are the read models right?",
-    load: async () => await import("./verify.ts"),
+    name: "status",
+    summary: "show what is alive and what is wrong",
+    load: async () => await import("./status.ts"),
   },
   {
     name: "runner",
-    summary: "watch one camera: decode it, analyse it, beat for it",
+    summary: "watch one camera with FFmpeg",
     load: async () => await import("./runner.ts"),
   },
   {
@@ -29,8 +29,33 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./run.ts"),
   },
   {
+    name: "projector",
+    summary: "fold the streams into the read models",
+    load: async () => await import("./projector.ts"),
+  },
+  {
+    name: "streams",
+    summary: "show every stream, its limits and its readers",
+    load: async () => await import("./streams.ts"),
+  },
+  {
+    name: "prune",
+    summary: "keep only the newest messages of the streams",
+    load: async () => await import("./prune.ts"),
+  },
+  {
+    name: "verify",
+    summary: "fold the streams again and compare: are the read models right?",
+    load: async () => await import("./verify.ts"),
+  },
+  {
     name: "config",
     summary: "show every setting, its value and where it comes from",
     load: async () => await import("./config.ts"),
+  },
+  {
+    name: "doctor",
+    summary: "check this machine and say what to do",
+    load: async () => await import("./doctor.ts"),
   },
 ];

@@ -11,6 +11,7 @@ import { startChildCommand } from "./child-command.ts";
 import { Closers } from "./closers.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
+import { startFleetRunners } from "./fleet-runners.ts";
 import { heartbeatKey } from "./heartbeat-key.ts";
 import { configuredUrl } from "./read-api.ts";
 import { listenForStops } from "./stop-requests.ts";
@@ -76,14 +77,13 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
   const lock = lockDataFolder(context);
   closers.push("the lock of the data folder", () => lock.release());
   const port = await reservePort(settings);
-  const key = heartbeatKey(context);
   const nats = await startNats(context, signal);
   closers.push("NATS", async () => await nats.stop());
   const maxBytes = await prepareStreams(context, nats, signal);
   const env = childEnvironment(context, { nats, port, maxBytes });
   const args = context.file === undefined ? [] : ["--config", context.file];
   const children = ["projector", "api"].map((name) => {
-    const child = startChildCommand({ args: [name, ...args], env, log });
+    const child = startChildCommand({ name, args, env, log });
     closers.push(`the ${name}`, async () => await child.stop());
     return child.failed;
   });
@@ -93,7 +93,17 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
   await Promise.race([untilAnswering(apiUrl, signal), failed]);
   writeUpRecord(paths, { natsUrl: nats.url, apiUrl });
   closers.push("the addresses", () => removeUpRecord(paths));
-  sayWelcome(context, { nats, apiUrl, runners: fleet.runners.size, key });
+  const runners = await startFleetRunners(context, {
+    fleet,
+    natsUrl: nats.url,
+    apiUrl,
+    heartbeatKey: heartbeatKey(context),
+    env,
+    args,
+    signal,
+  });
+  closers.push("the fleet", async () => await runners.stop());
+  sayWelcome(context, { nats, apiUrl, runners: fleet.runners.size });
   return { failed };
 }
 
@@ -129,6 +139,7 @@ function childEnvironment(
     ...environment,
     ...(Object.fromEntries(given) as Record<string, string>),
     RUNBEAT_DATA_DIR: paths.dataDir,
+    RUNBEAT_FLEET: paths.fleetFile,
     NATS_URL: nats.url,
     RUNBEAT_HTTP_PORT: String(port),
     ...(maxBytes > 0 ? { RUNBEAT_STREAMS_HEARTBEATS_MAX_BYTES: String(maxBytes) } : {}),
@@ -153,7 +164,7 @@ async function untilAnswering(url: string, signal: AbortSignal): Promise<void> {
 
 function sayWelcome(
   { say, paths, settings }: Context,
-  { nats, apiUrl, runners }: { nats: UpNats; apiUrl: string; runners: number; key: string },
+  { nats, apiUrl, runners }: { nats: UpNats; apiUrl: string; runners: number },
 ): void {
   const here = (path: string): string => {
     const near = relative(process.cwd(), path);

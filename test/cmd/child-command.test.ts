@@ -16,7 +16,8 @@ afterEach(async () => {
 /** A projector that waits for a NATS that never comes. */
 function start(env: Record<string, string> = {}): RunningCommand {
   running = startChildCommand({
-    args: ["projector"],
+    name: "projector",
+    args: [],
     env: bareEnvironment({
       NATS_URL: "nats://127.0.0.1:9",
       RUNBEAT_DATA_DIR: makeTempDir("child"),
