@@ -1,9 +1,10 @@
 /** The programs that Runbeat needs beside itself, found or fetched. */
+import { AppError } from "../lib/core/errors.ts";
 import type { FfmpegCandidate } from "../lib/ffmpeg/version.ts";
 import { debianPackage, debianPackageWithLibraries } from "../lib/packages/debian.ts";
 import { FFMPEG } from "../lib/packages/ffmpeg.ts";
 import { locateProgram } from "../lib/packages/locate-program.ts";
-import type { FoundProgram, LocateOptions } from "../lib/packages/locate-program.ts";
+import type { FoundProgram, LocateOptions, ProgramSpec } from "../lib/packages/locate-program.ts";
 import { NATS_SERVER, natsServerRelease } from "../lib/packages/nats-server.ts";
 import type { Context } from "./context.ts";
 
@@ -37,6 +38,37 @@ export async function fetchFfmpeg(context: Needed, signal?: AbortSignal): Promis
   // It finds its libraries by itself.
   return { path: found.path, env: {} };
 }
+
+/** The nats-server that this machine has already; nothing is fetched. */
+export async function presentNatsServer(context: Needed): Promise<FoundProgram | undefined> {
+  return await present(NATS_SERVER, {
+    ...common({ ...context, say: ignore }, undefined),
+    explicit: context.settings.nats.serverBin,
+    path: context.environment["PATH"] ?? "",
+    sources: [],
+  });
+}
+
+/** The FFmpeg that was fetched before. */
+export async function cachedFfmpeg(context: Needed): Promise<FfmpegCandidate | undefined> {
+  const options = { ...common({ ...context, say: ignore }, undefined), path: "", sources: [] };
+  const found = await present(FFMPEG, options);
+  return found === undefined ? undefined : { path: found.path, env: {} };
+}
+
+async function present(
+  spec: ProgramSpec,
+  options: LocateOptions,
+): Promise<FoundProgram | undefined> {
+  try {
+    return await locateProgram(spec, options);
+  } catch (error) {
+    if (error instanceof AppError && error.code === "not_found") return undefined;
+    throw error;
+  }
+}
+
+function ignore(): void {}
 
 function common(
   { paths, say }: Needed,
