@@ -22,6 +22,7 @@ import type { FfmpegProgram } from "./version.ts";
 /** Beyond its stall limit an input may take this long to its first picture. */
 const OPEN_EXTRA_SEC = 10;
 const WATCH_MS = 500;
+const BURST_MS = 1_000;
 const STDERR_FD = 2;
 
 export interface SessionOptions {
@@ -51,6 +52,7 @@ class FfmpegSession implements CameraSession {
   private readonly startedMs = performance.now();
   private outTimeUs = 0;
   private movedMs: number | undefined;
+  private firstMovedMs = 0;
   private isStopping = false;
   private stall: CameraFault | undefined;
 
@@ -124,11 +126,18 @@ class FfmpegSession implements CameraSession {
     const hasMoved = (frames ?? 0) > this.frames || (outTimeUs ?? 0) > this.outTimeUs;
     this.frames = frames ?? this.frames;
     this.outTimeUs = outTimeUs ?? this.outTimeUs;
-    if (frames !== null) this.meter.add(frames, now);
+    if (frames !== null && this.isPastBurst(now)) this.meter.add(frames, now);
     if (!hasMoved || this.isStopping) return;
     const isFirst = this.movedMs === undefined;
     this.movedMs = now;
-    if (isFirst) this.hooks.onStreaming();
+    if (!isFirst) return;
+    this.firstMovedMs = now;
+    this.hooks.onStreaming();
+  }
+
+  /** What FFmpeg has read to learn about its input comes out at once, and is no frame rate. */
+  private isPastBurst(now: number): boolean {
+    return this.movedMs !== undefined && now - this.firstMovedMs >= BURST_MS;
   }
 
   private writeList(text: string): void {

@@ -157,7 +157,7 @@ class Publisher implements EventPublisher {
     for (let waitMs = RETRY_MIN_MS; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
       const error = await this.#tryOnce(event);
       if (error === undefined) return this.#succeeded();
-      const why = messageOf(error);
+      const why = reasonOf(error);
       if (this.#nc.isClosed() || error instanceof ClosedConnectionError) return why;
       if (error instanceof InvalidArgumentError) return why;
       this.#failed(why);
@@ -187,6 +187,14 @@ class Publisher implements EventPublisher {
     if (this.#isFailing) this.#options.log.info("events are stored again");
     this.#isFailing = false;
   }
+}
+
+/** Nobody answers where no stream takes the subject; the library calls that something else. */
+function reasonOf(error: unknown): string {
+  const isUnheard = error instanceof Error && error.name === "JetStreamNotEnabled";
+  return isUnheard
+    ? "no stream takes events: is runbeat up or its projector on this NATS?"
+    : messageOf(error);
 }
 
 /** A publication can't be called back; it may still be stored, which its id makes harmless. */

@@ -150,7 +150,7 @@ runners:
     const once = ["process_spawned", "process_exited"];
     expect(types(ID)).toEqual([
       ...once,
-      ...["restart_scheduled", ...once, "restart_scheduled", ...once, "restart_scheduled", ...once],
+      ...Array.from({ length: 3 }, () => ["restart_scheduled", ...once]).flat(),
       "restart_exhausted",
     ]);
     expect(of(ID, "restart_scheduled")).toMatchObject([
