@@ -11,6 +11,7 @@ import type { ReaderStart, StreamMessage } from "../nats/ordered-reader.ts";
 import { sourceReference } from "./emitter-messages.ts";
 import type { SourceReference } from "./emitter-messages.ts";
 import type { SourceKey, SourcePosition } from "./emitter-position.ts";
+import type { KnownReject } from "./emitter-rejects.ts";
 import { SampledRunner } from "./emitter-snapshots.ts";
 import { seqsToCheck } from "./emitter-start.ts";
 import type { OutputNow, StreamNow } from "./emitter-start.ts";
@@ -93,8 +94,8 @@ export async function loadRunners(
 
 /** What is in quarantine already of one source. */
 export interface Quarantined {
-  /** Sequences of the source with their times, of those after the position. */
-  readonly known: Map<number, number>;
+  /** By sequence of the source, of those after the position. */
+  readonly known: Map<number, KnownReject>;
   /** As in the last message of this source. */
   throughSeq: number | undefined;
 }
@@ -120,7 +121,10 @@ export async function loadQuarantined(
       if (!isOf(sources[key].stream, reference)) continue;
       found[key].throughSeq = reference.throughSeq;
       if (reference.seq > sources[key].afterSeq) {
-        found[key].known.set(reference.seq, reference.timeMs);
+        found[key].known.set(reference.seq, {
+          timeMs: reference.timeMs,
+          storedSeq: message.seq,
+        });
       }
     }
   });

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { describeSnapshots, describeStream, loadQuarantined, timesOf } from "./emitter-load.ts";
 import type { LoadContext, Quarantined } from "./emitter-load.ts";
 import type { PositionStore, SourceKey, StoredPosition } from "./emitter-position.ts";
+import type { KnownReject } from "./emitter-rejects.ts";
 import { startOfSource } from "./emitter-start.ts";
 import type { OutputNow, SourceStart, StartFacts, StreamNow } from "./emitter-start.ts";
 
@@ -12,7 +13,7 @@ export interface SourceOpening {
   readonly stream: StreamNow;
   readonly stored: StoredPosition;
   readonly start: SourceStart;
-  readonly known: ReadonlyMap<number, number>;
+  readonly known: ReadonlyMap<number, KnownReject>;
 }
 
 export interface Opening {

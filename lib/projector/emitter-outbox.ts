@@ -25,11 +25,9 @@ export interface OutboxEntry {
   storedSeq: number;
 }
 
-/** More waiting publishes than this stop the reading that makes them. */
-const MAX_ENTRIES = 2_000;
+/** Bounds of what waits to be stored: no more messages are read than may follow from them. */
+const MAX_ENTRIES = 4_000;
 const MAX_BYTES = 16 * 1024 * 1024;
-/** Reading goes on when less than this part is left. */
-const DRAINED_PART = 0.25;
 
 /**
  * Publishes whose storing is awaited, in the order of the messages that they follow from. It knows
@@ -38,7 +36,7 @@ const DRAINED_PART = 0.25;
 export class Outbox<Entry extends OutboxEntry> {
   /** Sequence, in the stream published to, of the last entry before which all are stored. */
   lastStoredSeq = 0;
-  #entries: Entry[] = [];
+  #entries: OutboxEntry[] = [];
   #head = 0;
   #bytes = 0;
 
@@ -46,13 +44,9 @@ export class Outbox<Entry extends OutboxEntry> {
     return this.#entries.length - this.#head;
   }
 
-  get isFull(): boolean {
-    return this.size >= MAX_ENTRIES || this.#bytes >= MAX_BYTES;
-  }
-
-  /** Empty enough to read on after it was full. */
-  get isDrained(): boolean {
-    return this.size <= MAX_ENTRIES * DRAINED_PART && this.#bytes <= MAX_BYTES * DRAINED_PART;
+  /** How many more there is room for. */
+  get room(): number {
+    return this.#bytes >= MAX_BYTES ? 0 : Math.max(0, MAX_ENTRIES - this.size);
   }
 
   /** Everything up to here is stored; undefined when nothing is waited for. */
@@ -65,7 +59,14 @@ export class Outbox<Entry extends OutboxEntry> {
     this.#bytes += entry.bytes;
   }
 
-  settle(entry: Entry, storedSeq: number): void {
+  /** What follows from the message after `before` is stored already, at `storedSeq`. */
+  pass(before: Mark, storedSeq: number): void {
+    const passed: OutboxEntry = { before, bytes: 0, storedSeq };
+    this.#entries.push(passed);
+    this.settle(passed, storedSeq);
+  }
+
+  settle(entry: OutboxEntry, storedSeq: number): void {
     entry.storedSeq = storedSeq;
     for (;;) {
       const head = this.#entries[this.#head];

@@ -44,8 +44,8 @@ export class Progress {
     this.#anchor = opening.start.anchor;
     this.#nextAnchor = opening.start.judged;
     const { position } = opening.stored;
-    this.#snapshots = outputAtStart(outputs.snapshots, position?.snapshots);
-    this.#quarantine = outputAtStart(outputs.quarantine, position?.quarantine);
+    this.#snapshots = wholeOutput(outputs.snapshots);
+    this.#quarantine = knownOutput(outputs.quarantine, position?.quarantine);
   }
 
   /** @throws AppError `conflict` when another emitter has written. */
@@ -79,8 +79,15 @@ export class Progress {
   }
 }
 
-function outputAtStart(now: StreamNow | undefined, then: Output | undefined): Output {
-  if (now === undefined) return { created: "", last_seq: 0 };
+/** Heartbeats whose snapshots are there already are passed over: all of these count from now on. */
+function wholeOutput(now: StreamNow | undefined): Output {
+  return now === undefined
+    ? { created: "", last_seq: 0 }
+    : { created: now.created, last_seq: now.lastSeq };
+}
+
+/** What is after the position is read again at every start, until its source is passed. */
+function knownOutput(now: StreamNow, then: Output | undefined): Output {
   const lastSeq = then?.created === now.created ? Math.min(then.last_seq, now.lastSeq) : 0;
   return { created: now.created, last_seq: lastSeq };
 }

@@ -22,9 +22,17 @@ export interface RejectEntry extends OutboxEntry {
   readonly headers: HeaderRecord | undefined;
 }
 
+/** What is in quarantine already. */
+export interface KnownReject {
+  /** Stream time of the message in its source, epoch ms. */
+  readonly timeMs: number;
+  /** Its sequence in quarantine. */
+  readonly storedSeq: number;
+}
+
 export interface RejectLaneOptions {
-  /** What is in quarantine already, after `from`: sequences of the source with their times. */
-  readonly known: ReadonlyMap<number, number>;
+  /** What is in quarantine already, after `from`, by sequence of the source. */
+  readonly known: ReadonlyMap<number, KnownReject>;
   /** Everything up to here is in quarantine. */
   readonly from: Mark;
   /** Where the source's reader starts. */
@@ -60,7 +68,7 @@ export class RejectLane {
   /** The source's reader found a bad message. `before`: the message before it. */
   offer(message: StreamMessage, rejection: Rejection, before: Mark): void {
     if (!this.#rides || message.seq <= this.#options.from.seq) return;
-    if (this.outbox.isFull) {
+    if (this.outbox.room === 0) {
       this.#rides = false;
       this.#own = laterOf(before, this.#options.from);
       return;
@@ -71,7 +79,7 @@ export class RejectLane {
   /**
    * Takes a message of its own reader.
    * @param sourceSeq the last message that the source's reader has dealt with.
-   * @returns false when its own reader is to stop: it has caught up or has to wait.
+   * @returns false when its own reader is to stop: it has caught up.
    */
   readBehind(message: StreamMessage, sourceSeq: number): boolean {
     if (this.#rides) return false;
@@ -80,7 +88,6 @@ export class RejectLane {
       this.#rides = true;
       return false;
     }
-    if (this.outbox.isFull) return false;
     const rejection = this.#options.judge(message);
     if (rejection !== undefined) this.#add(message, rejection, this.#own);
     this.#own = { seq: message.seq, time: message.timeMs };
@@ -109,7 +116,8 @@ export class RejectLane {
   }
 
   #add(message: StreamMessage, rejection: Rejection, before: Mark): void {
-    if (this.#options.known.get(message.seq) === message.timeMs) return;
+    const known = this.#options.known.get(message.seq);
+    if (known?.timeMs === message.timeMs) return this.outbox.pass(before, known.storedSeq);
     const entry: RejectEntry = {
       rejection,
       subject: message.subject,

@@ -376,8 +376,8 @@ describe("the reject lane", () => {
     const sent: RejectEntry[] = [];
     const lane = new RejectLane({
       known: new Map([
-        [1, 1_001],
-        [2, 7],
+        [1, { timeMs: 1_001, storedSeq: 8 }],
+        [2, { timeMs: 7, storedSeq: 9 }],
       ]),
       from: { seq: 0, time: 0 },
       sourceFrom: { seq: 0, time: 0 },
@@ -385,7 +385,10 @@ describe("the reject lane", () => {
       send: (entry) => sent.push(entry),
     });
     lane.offer(message(1), rejection, { seq: 0, time: 0 });
+    // Its loss would be noticed from now on.
+    expect(lane.outbox.lastStoredSeq).toBe(8);
     lane.offer(message(2), rejection, { seq: 1, time: 1 });
     expect(sent.map(({ seq }) => seq)).toEqual([2]);
+    expect(lane.through({ seq: 2, time: 1 })).toEqual({ seq: 1, time: 1 });
   });
 });

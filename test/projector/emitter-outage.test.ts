@@ -149,6 +149,26 @@ describe("when the server crashes", () => {
     await lab.close();
   }, 60_000);
 
+  test("the loss of what an emitter has found there already, and passed over, is noticed too", async () => {
+    const lab = await startLab();
+    const outputs = ["RUNBEAT_SNAPSHOTS", "RUNBEAT_QUARANTINE"];
+    await lab.judge(async () => await lab.publishSome());
+    await lab.backUp([...outputs, "KV_RUNBEAT_STATE"]);
+    await lab.judge(async () => {
+      for (let n = 0; n < 20; n++) await lab.publishSome();
+    });
+    const before = await lab.found();
+    // As if that emitter had been killed before it wrote its position down.
+    await lab.bringBack(["KV_RUNBEAT_STATE"]);
+    await lab.judge(async () => undefined);
+    expect(await lab.found()).toEqual(before);
+    await lab.bringBack(outputs);
+    expect((await lab.found()).kept.length).toBeLessThan(before.kept.length);
+    await lab.judge(async () => undefined);
+    expect(await lab.found()).toEqual(before);
+    await lab.close();
+  }, 60_000);
+
   test("other heartbeats under the sequences of lost ones are judged for what they are", async () => {
     const lab = await startLab();
     await lab.judge(async () => {
@@ -233,9 +253,9 @@ async function startLab() {
         }
       });
     },
-    bringBack: async () => {
+    bringBack: async (names: readonly string[] = readdirSync(copies)) => {
       await restart(() => {
-        for (const name of readdirSync(copies)) {
+        for (const name of names) {
           rmSync(join(streams, name), { recursive: true });
           cpSync(join(copies, name), join(streams, name), { recursive: true });
         }
