@@ -34,6 +34,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./projector.ts"),
   },
   {
+    name: "api",
+    summary: "answer over HTTP, and take heartbeats",
+    load: async () => await import("./api.ts"),
+  },
+  {
     name: "streams",
     summary: "show every stream, its limits and its readers",
     load: async () => await import("./streams.ts"),

@@ -19,7 +19,12 @@ const COUNTED_ROWS_PER_MS = 20;
 /** Names of hosts that runners once had and have no more are forgotten beyond this many. */
 const MAX_SPARE_HOSTS = 10_000;
 
-const FLEET_PROJECTIONS = ["latest_heartbeat", "process_lifecycle", "restart_state"] as const;
+/** The projections that the fleet is read from, the one of the heartbeats first. */
+export const FLEET_PROJECTIONS = [
+  "latest_heartbeat",
+  "process_lifecycle",
+  "restart_state",
+] as const;
 
 export interface FleetIndexOptions {
   readonly db: SqliteDatabase;

@@ -49,6 +49,8 @@ export interface ApiFixture {
   readonly models: ReadModels;
   /** What the API logged as its own fault. */
   readonly faults: unknown[];
+  /** Throws what the API logged as its own fault, if anything. */
+  assertNoFaults(): void;
   /** Asks, and checks the answer against the API's own description of it. */
   ask(path: string, init?: RequestInit): Promise<Answer>;
   close(): void;
@@ -84,6 +86,9 @@ export async function apiFixture(overrides: Partial<ApiOptions> = {}): Promise<A
     rows,
     models,
     faults,
+    assertNoFaults: () => {
+      if (faults.length > 0) throw new Error("the API failed", { cause: faults[0] });
+    },
     ask: async (path, init) => {
       document ??= await describedBy(app, overrides.keys?.readKey ?? null);
       return await ask(app, document, path, init);

@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 
 afterEach(() => {
-  expect(api.faults).toEqual([]);
+  api.assertNoFaults();
   api.close();
 });
 

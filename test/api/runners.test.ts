@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 
 afterEach(() => {
-  expect(api.faults).toEqual([]);
+  api.assertNoFaults();
   api.close();
 });
 

@@ -76,7 +76,7 @@ function check(document: OpenApiDocument, given: Schema, value: unknown, at: str
     return check(document, merged(document, given.allOf), value, at);
   }
   if (given.const !== undefined && value !== given.const)
-    return [`${at} is not ${String(given.const)}`];
+    return [`${at} is not ${JSON.stringify(given.const)}`];
   if (given.enum !== undefined && !given.enum.includes(value)) {
     return [`${at} is ${JSON.stringify(value)}, not one of ${given.enum.join(", ")}`];
   }
