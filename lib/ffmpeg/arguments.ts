@@ -46,7 +46,7 @@ export function ffmpegArguments(
   if (/[\0\r\n]/.test(input.url)) {
     throw new AppError("invalid", "The camera's url has a line break in it: take it out");
   }
-  const hidden = isSecret(input) && libavformatMajor >= LIBAVFORMAT_5;
+  const hidden = isSecret(input, libavformatMajor);
   const source = hidden ? listedInput(input) : plainInput(input, libavformatMajor);
   return {
     args: [
@@ -62,10 +62,11 @@ export function ffmpegArguments(
 
 /**
  * Whether the URL must stay out of the argument list, which anybody on this host may read. A list
- * can't name a format, so one that is asked for wins.
+ * can't name a format, nor, before FFmpeg 5, every transport: there what is asked for wins.
  */
-function isSecret({ url, inputFormat }: CameraInput): boolean {
-  return inputFormat === undefined && isSecretUrl(url);
+function isSecret({ url, inputFormat, transport }: CameraInput, libavformatMajor: number): boolean {
+  const isListable = libavformatMajor >= LIBAVFORMAT_5 || transport !== "http";
+  return isListable && inputFormat === undefined && isSecretUrl(url);
 }
 
 type Option = readonly [name: string, value: string];
@@ -103,10 +104,19 @@ const LISTED_INPUT = [
 
 /** The list's text: https://ffmpeg.org/ffmpeg-formats.html, concat. */
 function inputList(input: CameraInput, libavformatMajor: number): string {
-  const quoted = `'${input.url.replaceAll("'", `'\\''`)}'`;
-  const options = demuxerOptions(input, libavformatMajor);
+  const isOld = libavformatMajor < LIBAVFORMAT_5;
+  const url = isOld ? urlWithTransport(input) : input.url;
+  const quoted = `'${url.replaceAll("'", `'\\''`)}'`;
+  const options = isOld ? [] : demuxerOptions(input, libavformatMajor);
   const lines = options.map(([name, value]) => `option ${name} ${value}`);
   return ["ffconcat version 1.0", `file ${quoted}`, ...lines, ""].join("\n");
+}
+
+/** FFmpeg's RTSP takes its transport from the URL's query as well, and takes it out again. */
+function urlWithTransport({ url, transport = "tcp" }: CameraInput): string {
+  if (!/^rtsps?:/i.test(url)) return url;
+  const word = transport === "udp_multicast" ? "multicast" : transport;
+  return `${url}${url.includes("?") ? "&" : "?"}${word}`;
 }
 
 function demuxerOptions(input: CameraInput, libavformatMajor: number): Option[] {

@@ -118,7 +118,9 @@ class FfmpegSession implements CameraSession {
   private deliver(format: FrameFormat, data: Uint8Array): void {
     const { width, height } = format;
     const frame: Frame = { data, width, height, atMs: performance.now() };
-    if (!this.isStopping) this.hooks.onFrame(frame);
+    if (this.isStopping) return;
+    this.moved(frame.atMs);
+    this.hooks.onFrame(frame);
   }
 
   private progressed({ frames, outTimeUs }: ProgressBlock): void {
@@ -127,7 +129,11 @@ class FfmpegSession implements CameraSession {
     this.frames = frames ?? this.frames;
     this.outTimeUs = outTimeUs ?? this.outTimeUs;
     if (frames !== null && this.isPastBurst(now)) this.meter.add(frames, now);
-    if (!hasMoved || this.isStopping) return;
+    if (hasMoved && !this.isStopping) this.moved(now);
+  }
+
+  /** A picture, or a counter that goes on: the stream does not stand. */
+  private moved(now: number): void {
     const isFirst = this.movedMs === undefined;
     this.movedMs = now;
     if (!isFirst) return;

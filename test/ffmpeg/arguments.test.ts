@@ -53,9 +53,15 @@ describe("FFmpeg's arguments", () => {
     expect(inputList).toContain("option probesize 32");
   });
 
-  it("show the login to FFmpeg 4 only, which knows no other way", () => {
-    const url = "rtsp://viewer:pass@10.0.0.7/a";
-    expect(ffmpegArguments({ ...CAMERA, url }, 58, null)).toMatchObject({ inputList: null });
+  it("leave it to a list for FFmpeg 4 as well, which takes the transport from the url", () => {
+    const listOf = (url: string, transport: CameraInput["transport"]) =>
+      ffmpegArguments({ ...CAMERA, url, ...(transport && { transport }) }, 58, null).inputList;
+    expect(listOf("rtsp://viewer:pass@cam/a", undefined)).toBe(
+      "ffconcat version 1.0\nfile 'rtsp://viewer:pass@cam/a?tcp'\n",
+    );
+    expect(listOf("rtsp://viewer:pass@cam/a?x=1", "udp_multicast")).toContain("a?x=1&multicast'");
+    expect(listOf("http://viewer:pass@cam/a", undefined)).toContain("cam/a'");
+    expect(listOf("rtsp://viewer:pass@cam/a", "http")).toBeNull();
   });
 
   it("refuse a url that would end its line", () => {

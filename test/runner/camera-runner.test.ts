@@ -61,7 +61,7 @@ describe("a camera runner", () => {
     const { camera } = await start({}, DEFAULT_WATCHDOG);
     const beat = await waitFor(() => {
       const part = camera.collect();
-      return (part.detected ?? 0) > 0 && part.fps !== undefined ? part : undefined;
+      return (part.detected ?? 0) > 0 && (part.fps ?? 0) > 0 ? part : undefined;
     });
     expect(beat).toMatchObject({ health: "healthy", camera_state: "healthy", last_error: "" });
     expect(beat.fps).toBeGreaterThan(12);
