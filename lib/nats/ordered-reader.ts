@@ -107,23 +107,23 @@ function digits(bytes: Uint8Array, from: number, to: number): number {
  * What the client keeps of a message before anybody asks for text. Reading it spares two decoded
  * strings a message; where a version of the client has no such thing, the public fields serve.
  */
-interface RawParts {
+export interface RawParts {
   readonly _msg?: { readonly subject?: Uint8Array; readonly reply?: Uint8Array };
 }
 
-function replyBytes(message: Msg & RawParts): Uint8Array | undefined {
+export function replyBytes(message: Msg & RawParts): Uint8Array | undefined {
   const raw = message._msg?.reply;
   if (raw !== undefined) return raw;
   return message.reply === undefined ? undefined : Buffer.from(message.reply);
 }
 
-function subjectText(message: Msg & RawParts): string {
+export function subjectText(message: Msg & RawParts): string {
   const raw = message._msg?.subject;
   return Buffer.isBuffer(raw) ? raw.toString("utf8") : message.subject;
 }
 
 /** `$JS.ACK.…` is a message's; anything else comes with flow control. */
-function isDelivery(reply: Uint8Array): boolean {
+export function isDelivery(reply: Uint8Array): boolean {
   return reply[0] === DOLLAR && reply[4] === 65 && reply[5] === 67 && reply[6] === 75;
 }
 

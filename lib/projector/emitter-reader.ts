@@ -1,12 +1,10 @@
-/**
- * Reads on while its owner takes what comes. An owner that has enough answers false; the reader then
- * closes, so that nothing piles up here or in the connection, and opens again when told to.
- */
+/** Follows a stream while its owner has room, and can be held up and let go again. */
 import type { JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { messageOf } from "../core/errors.ts";
-import { openReader } from "../nats/ordered-reader.ts";
-import type { Reader, StreamMessage } from "../nats/ordered-reader.ts";
+import type { StreamMessage } from "../nats/ordered-reader.ts";
+import { openPullReader } from "../nats/pull-reader.ts";
+import type { PullReader } from "../nats/pull-reader.ts";
 
 export interface PausingReaderOptions {
   readonly nc: NatsConnection;
@@ -14,7 +12,9 @@ export interface PausingReaderOptions {
   readonly stream: string;
   /** Where to read on, asked at every opening. */
   readonly fromSeq: () => number;
-  /** False: enough for now, until `resume`. */
+  /** How many messages there is room for. */
+  readonly room: () => number;
+  /** False: no more, until `resume`. */
   readonly take: (message: StreamMessage) => boolean;
   /** Reading ended although nobody asked for it; it does not go on. */
   readonly onFailure: (why: string) => void;
@@ -23,7 +23,7 @@ export interface PausingReaderOptions {
 /** One reader: it is not paused and resumed, but closed and replaced. */
 interface Attempt {
   isPaused: boolean;
-  reader?: Reader;
+  reader?: PullReader;
 }
 
 export class PausingReader {
@@ -41,7 +41,9 @@ export class PausingReader {
     return !this.#isWanted;
   }
 
+  /** Reads on, or reads more where there is room again. */
   resume(): void {
+    if (this.#isWanted) return this.#attempt?.reader?.topUp();
     this.#isWanted = true;
     if (this.#isClosed || this.#run !== undefined) return;
     this.#run = this.#readWhileWanted().finally(() => {
@@ -75,17 +77,17 @@ export class PausingReader {
 
   /** One reader's life. Returns why it ended, undefined where we paused it. */
   async #readOnce(): Promise<string | undefined> {
-    const { nc, jsm, stream, fromSeq, take } = this.#options;
+    const { nc, jsm, stream, fromSeq, room, take } = this.#options;
     const attempt: Attempt = { isPaused: false };
     this.#attempt = attempt;
-    attempt.reader = await openReader({
+    attempt.reader = await openPullReader({
       nc,
       jsm,
       stream,
-      start: { fromSeq: fromSeq() },
+      fromSeq: fromSeq(),
+      room: () => (attempt.isPaused ? 0 : room()),
       onMessage: (message) => {
         if (!attempt.isPaused && !take(message)) this.pause();
-        return !attempt.isPaused;
       },
     });
     // Paused while it was opened, maybe by the first messages.

@@ -16,6 +16,9 @@ import type { RejectLane } from "./emitter-rejects.ts";
 import { SampledRunner } from "./emitter-snapshots.ts";
 import type { SnapshotLane } from "./emitter-snapshots.ts";
 
+/** Nothing follows from most messages of a stream without snapshots. */
+const MAX_ROOM = 2_000;
+
 export interface EmitterSourceOptions {
   readonly nc: NatsConnection;
   readonly jsm: JetStreamManager;
@@ -54,11 +57,13 @@ export class EmitterSource {
     this.#reader = new PausingReader({
       ...shared,
       fromSeq: () => this.#seq + 1,
+      room: () => options.snapshots?.outbox.room ?? MAX_ROOM,
       take: (message) => this.#take(message),
     });
     this.#rejectReader = new PausingReader({
       ...shared,
       fromSeq: () => rejects.ownSeq + 1,
+      room: () => rejects.outbox.room,
       take: (message) => rejects.readBehind(message, this.#seq),
     });
   }
@@ -86,14 +91,10 @@ export class EmitterSource {
     return this.#options.rejects.through(this.mark);
   }
 
-  /** Reads where there is room for what follows from it; call it again when there may be more. */
+  /** Reads where there is room for what follows from it; called when there may be more. */
   steer(): void {
-    const { snapshots, rejects } = this.#options;
-    const hasRoom = snapshots === undefined || snapshots.outbox.isDrained;
-    if (this.#reader.isPaused && hasRoom && this.#holds === 0) this.#reader.resume();
-    if (this.#rejectReader.isPaused && rejects.isBehind && rejects.outbox.isDrained) {
-      this.#rejectReader.resume();
-    }
+    if (this.#holds === 0) this.#reader.resume();
+    if (this.#options.rejects.isBehind) this.#rejectReader.resume();
   }
 
   /** Judges nothing more until as many calls of `release`. */
@@ -125,7 +126,7 @@ export class EmitterSource {
     this.#seq = message.seq;
     this.#time = message.timeMs;
     this.#pending = message.pending;
-    return snapshots?.outbox.isFull !== true;
+    return true;
   }
 
   #takeHeartbeat(snapshots: SnapshotLane, message: StreamMessage): void {

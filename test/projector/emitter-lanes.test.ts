@@ -273,24 +273,25 @@ describe("the outbox", () => {
           expect(outbox.storedThrough).toBeUndefined();
           expect(outbox.size).toBe(0);
           expect(outbox.lastStoredSeq).toBe(count);
-          expect(outbox.isDrained).toBe(true);
         },
       ),
       { numRuns: 20 },
     );
   });
 
-  test("it is full by number and by bytes", () => {
+  test("there is room for so many entries and so many bytes", () => {
     const many = new Outbox<OutboxEntry>();
-    for (let n = 0; n < 2_000; n++) {
-      expect(many.isFull).toBe(false);
+    for (let n = 0; n < 4_000; n++) {
+      expect(many.room).toBe(4_000 - n);
       many.add({ before: { seq: n, time: 1 }, bytes: 1, storedSeq: 0 });
     }
-    expect(many.isFull).toBe(true);
+    expect(many.room).toBe(0);
     const large = new Outbox<OutboxEntry>();
-    large.add({ before: { seq: 0, time: 1 }, bytes: 17_000_000, storedSeq: 0 });
-    expect(large.isFull).toBe(true);
-    expect(large.isDrained).toBe(false);
+    const entry = { before: { seq: 0, time: 1 }, bytes: 17_000_000, storedSeq: 0 };
+    large.add(entry);
+    expect(large.room).toBe(0);
+    large.settle(entry, 1);
+    expect(large.room).toBe(4_000);
   });
 });
 
@@ -321,7 +322,9 @@ describe("the reject lane", () => {
             judge: ({ seq }) => (areBad[seq - 1] === true ? rejection : undefined),
             send: (entry) => sent.push(entry),
           });
-          Object.defineProperty(lane.outbox, "isFull", { get: () => lane.outbox.size >= limit });
+          Object.defineProperty(lane.outbox, "room", {
+            get: () => Math.max(0, limit - lane.outbox.size),
+          });
           let source = 0;
           let answered = 0;
           const read = (): void => {

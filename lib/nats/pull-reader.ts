@@ -1,0 +1,229 @@
+/**
+ * Reads a stream in order, never more than its owner has room for: it asks the server for so many
+ * messages and no others are sent. Half as fast as the ordered reader, which can't be paused. A
+ * reader is one attempt: at the first gap, silence or refusal it ends, and says why.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { AckPolicy, DeliverPolicy, ReplayPolicy } from "@nats-io/jetstream";
+import type { JetStreamManager } from "@nats-io/jetstream";
+import { createInbox, nanos, nuid } from "@nats-io/transport-node";
+import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
+import { AppError, messageOf } from "../core/errors.ts";
+import { isDelivery, parseDelivery, replyBytes, subjectText } from "./ordered-reader.ts";
+import type { Delivery, Reader, StreamMessage } from "./ordered-reader.ts";
+
+/** Most messages of one request. */
+const MAX_BATCH = 1_000;
+/** Fewer than this are not worth a request: the owner gets more room, or has an answer coming. */
+const MIN_BATCH = 500;
+/** Messages asked for and not there yet: while one request is answered the next waits already. */
+const MAX_AWAITED = 2_000;
+/** Most bytes of one request's answer; a single message may be as large as the server takes. */
+const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+/** A request waits so long for messages at the server, then the next one does. */
+const EXPIRES_MS = 30_000;
+/** The server says that it lives at least this often when there is nothing to deliver. */
+const IDLE_HEARTBEAT_MS = 1_000;
+/** Silence for this long, while a request waits, means that the consumer is gone. */
+const SILENCE_LIMIT_MS = 3_500;
+/** Statuses of a pull request. */
+const IDLE = 100;
+const EXPIRED = 408;
+/** A request that was served whole, or as far as its bytes allow; any other 409 ends the reader. */
+const REQUEST_OVER = /batch completed|maxbytes/i;
+/** The server removes the consumer of a reader that vanished after this time. */
+const INACTIVE_THRESHOLD_MS = 30_000;
+
+/** How long closing waits for the server to delete the consumer. */
+const CLOSE_TIMEOUT_MS = 500;
+
+export interface PullReaderOptions {
+  readonly nc: NatsConnection;
+  readonly jsm: JetStreamManager;
+  readonly stream: string;
+  readonly fromSeq: number;
+  /** How many messages the owner has room for, those already asked for included. */
+  readonly room: () => number;
+  readonly onMessage: (message: StreamMessage) => void;
+  /** Prefix of the delivery subjects where permissions ask for one; `_INBOX` unless given. */
+  readonly inboxPrefix?: string;
+}
+
+export interface PullReader extends Pick<Reader, "ended" | "close"> {
+  /** Asks for more where there is room now; called when the owner has got some. */
+  topUp(): void;
+}
+
+/** Opens a reader. @throws AppError `unavailable` when the server does not create its consumer. */
+export async function openPullReader(options: PullReaderOptions): Promise<PullReader> {
+  const run = new PullReaderRun(options);
+  await run.open();
+  return run;
+}
+
+/** A message whose headers are only decoded when they are asked for. */
+class PulledMessage implements StreamMessage {
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly seq: number;
+  readonly timeMs: number;
+  readonly pending: number;
+  readonly #message: Msg;
+
+  constructor(message: Msg, delivery: Delivery) {
+    this.subject = subjectText(message);
+    this.data = message.data;
+    this.seq = delivery.streamSeq;
+    this.timeMs = delivery.timeMs;
+    this.pending = delivery.pending;
+    this.#message = message;
+  }
+
+  get headers(): Msg["headers"] {
+    return this.#message.headers;
+  }
+}
+
+class PullReaderRun implements PullReader {
+  readonly ended: Promise<string>;
+  readonly #options: PullReaderOptions;
+  readonly #inbox: string;
+  /** Messages asked for and not delivered yet. */
+  #awaited = 0;
+  #subscription: Subscription | undefined;
+  #consumer: string | undefined;
+  #end: (reason: string) => void = () => undefined;
+  #isEnded = false;
+  #expectedSeq = 1;
+  #lastHeardMs = performance.now();
+  #heard = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: PullReaderOptions) {
+    this.#options = options;
+    this.#inbox = createInbox(options.inboxPrefix);
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  async open(): Promise<void> {
+    const { nc, jsm, stream, fromSeq } = this.#options;
+    this.#subscription = nc.subscribe(this.#inbox, {
+      callback: (error, message) => {
+        if (error !== null) this.#stop(messageOf(error));
+        else this.#receive(message);
+      },
+    });
+    void this.#subscription.closed.then(() => this.#stop("the connection was closed"));
+    try {
+      const info = await jsm.consumers.add(stream, {
+        name: `runbeat_${nuid.next()}`,
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: Math.max(1, fromSeq),
+        ack_policy: AckPolicy.None,
+        replay_policy: ReplayPolicy.Instant,
+        inactive_threshold: nanos(INACTIVE_THRESHOLD_MS),
+        mem_storage: true,
+        num_replicas: 1,
+      });
+      this.#consumer = info.name;
+    } catch (error) {
+      this.#stop("its consumer was not created");
+      throw new AppError("unavailable", `Stream ${stream} can't be read: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+    this.#timer = setInterval(() => this.#checkSilence(), IDLE_HEARTBEAT_MS);
+    this.#timer.unref();
+    this.topUp();
+  }
+
+  topUp(): void {
+    for (;;) {
+      if (this.#isEnded || this.#consumer === undefined) return;
+      const room = Math.min(MAX_AWAITED, this.#options.room()) - this.#awaited;
+      if (room < MIN_BATCH) return;
+      this.#request(this.#consumer, Math.min(MAX_BATCH, room));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stop("it was closed");
+    const { nc, jsm, stream } = this.#options;
+    if (this.#consumer === undefined || nc.isClosed()) return;
+    const consumer = this.#consumer;
+    this.#consumer = undefined;
+    // A consumer that can't be deleted soon goes by itself after its inactive threshold.
+    const deleted = jsm.consumers.delete(stream, consumer).catch(() => undefined);
+    await Promise.race([deleted, delay(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+  }
+
+  #request(consumer: string, batch: number): void {
+    const { nc, jsm, stream } = this.#options;
+    this.#heard ||= this.#awaited === 0;
+    this.#awaited += batch;
+    const apiPrefix = jsm.getOptions().apiPrefix ?? "$JS.API";
+    nc.publish(
+      `${apiPrefix}.CONSUMER.MSG.NEXT.${stream}.${consumer}`,
+      JSON.stringify({
+        batch,
+        max_bytes: Math.max(MAX_BATCH_BYTES, 2 * (nc.info?.max_payload ?? 0)),
+        expires: nanos(EXPIRES_MS),
+        idle_heartbeat: nanos(IDLE_HEARTBEAT_MS),
+      }),
+      { reply: this.#inbox },
+    );
+  }
+
+  #stop(reason: string): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    clearInterval(this.#timer);
+    this.#subscription?.unsubscribe();
+    this.#end(reason);
+  }
+
+  #checkSilence(): void {
+    if (this.#heard || this.#awaited === 0) {
+      this.#heard = false;
+      this.#lastHeardMs = performance.now();
+    } else if (performance.now() - this.#lastHeardMs > SILENCE_LIMIT_MS) {
+      this.#stop(`nothing was heard from the server for ${SILENCE_LIMIT_MS} ms`);
+    }
+  }
+
+  /** What is thrown in here must not reach the client: it would lose its place in the protocol. */
+  #receive(message: Msg): void {
+    if (this.#isEnded) return;
+    this.#heard = true;
+    try {
+      const reply = replyBytes(message);
+      if (reply !== undefined && isDelivery(reply)) this.#take(message, reply);
+      else this.#control(message);
+    } catch (error) {
+      this.#stop(messageOf(error));
+    }
+  }
+
+  #take(message: Msg, reply: Uint8Array): void {
+    const delivery = parseDelivery(reply);
+    if (delivery.consumerSeq !== this.#expectedSeq) {
+      return this.#stop(`message ${this.#expectedSeq} of its consumer is missing`);
+    }
+    this.#expectedSeq += 1;
+    this.#awaited -= 1;
+    this.#options.onMessage(new PulledMessage(message, delivery));
+    if (this.#awaited <= MAX_AWAITED - MIN_BATCH) this.topUp();
+  }
+
+  /** What the server says of a request. Source: NATS ADR-13. */
+  #control({ headers }: Msg): void {
+    if (headers === undefined || headers.code === IDLE) return;
+    const isOver = headers.code === EXPIRED || REQUEST_OVER.test(headers.description);
+    if (!isOver) return this.#stop(headers.description || `status ${headers.code}`);
+    const undelivered = Number(headers.get("Nats-Pending-Messages"));
+    this.#awaited = Math.max(0, this.#awaited - undelivered);
+    this.topUp();
+  }
+}
