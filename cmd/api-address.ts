@@ -1,24 +1,8 @@
 /** Checks, before anything is started, that the API can listen where it should. */
 import { createServer } from "node:net";
-import { isIP } from "node:net";
 import type { AddressInfo } from "node:net";
 import type { Settings } from "../config/settings.ts";
 import { AppError, messageOf } from "../lib/core/errors.ts";
-
-/** @throws AppError `invalid` for an address that others can reach, without a read key. */
-export function checkExposure({ http }: Settings): void {
-  if (isLoopback(http.host) || http.readKey !== null) return;
-  throw new AppError(
-    "invalid",
-    `http.host is ${http.host}, which others can reach, and there is no read key: set ` +
-      "RUNBEAT_READ_KEY, or keep the API on 127.0.0.1",
-  );
-}
-
-function isLoopback(host: string): boolean {
-  if (host === "localhost" || host === "::1") return true;
-  return isIP(host) === 4 && host.startsWith("127.");
-}
 
 /**
  * The port that the API will have: the configured one if it is free, a free one for 0.

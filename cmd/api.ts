@@ -71,7 +71,7 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
   const monitor = startMonitor({
     askServer: async () => await streams.askServer(),
     checkpoints: () => models.checkpoints(),
-    followed: followed(context),
+    followed: followedProjections(context),
     limits: { contactMs: CONTACT_MS, lagMs: settings.status.maxLagSec * 1_000 },
   });
   closers.push("the monitor", () => monitor.close());
@@ -101,7 +101,9 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
 }
 
 /** What statuses follow from, and the stream that each is folded from. */
-function followed({ settings }: Context): { projection: string; stream: string }[] {
+export function followedProjections({
+  settings,
+}: Context): { projection: string; stream: string }[] {
   const prefixes = prefixesOf(settings);
   return projections
     .filter(({ name }) => (FLEET_PROJECTIONS as readonly string[]).includes(name))

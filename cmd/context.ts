@@ -41,7 +41,7 @@ export function openContext(command: Command, own: Readonly<Record<string, strin
   const file = settingsFile(options["config"]);
   const environment = readEnvironment();
   const loaded = loadSettings({ file, environment, flags: flagValues(options, own) });
-  const log = createLog(loaded.settings.logLevel);
+  const log = createLog(loaded.settings.logLevel, command.name());
   for (const warning of loaded.warnings) log.warn(warning);
   return { ...loaded, log, paths: pathsOf(loaded.settings), environment, file, say };
 }

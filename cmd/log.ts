@@ -8,11 +8,16 @@ export type { Logger } from "pino";
 
 const STDERR = 2;
 
-/** @param stream stderr unless given. */
-export function createLog(level: string, stream?: DestinationStream): Logger {
+/**
+ * @param name of the command that logs: several write to one terminal.
+ * @param stream stderr unless given.
+ */
+export function createLog(level: string, name: string, stream?: DestinationStream): Logger {
   const options: LoggerOptions = {
     level,
-    base: { pid: process.pid },
+    name,
+    // Not `pid`: lines about other processes have that.
+    base: { process: process.pid },
     timestamp: stdTimeFunctions.isoTime,
     serializers: { err: (error: Error) => redactDeep(stdSerializers.err(error)) },
     formatters: { log: (fields) => redactFields(fields) },
@@ -46,7 +51,7 @@ function standardError(): DestinationStream {
   return build({
     destination: STDERR,
     sync: true,
-    ignore: "pid,hostname",
+    ignore: "process",
     translateTime: "HH:MM:ss",
   });
 }

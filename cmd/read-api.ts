@@ -45,28 +45,34 @@ async function ask(url: string, path: string, headers: Record<string, string>): 
   }
 }
 
+/** Whether the failure was that nothing answered. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof AppError && error.code === "unavailable" && error.cause !== undefined;
+}
+
 /** undici hides why a connection failed in the cause. */
 function reasonOf(error: unknown): string {
   const { cause } = error as { cause?: { code?: string } };
   return cause?.code ?? messageOf(error);
 }
 
-async function answerOf(url: string, response: Response): Promise<unknown> {
+/** @param place for messages. @throws AppError for every answer but a good one. */
+export async function answerOf(place: string, response: Response): Promise<unknown> {
   const type = response.headers.get("content-type") ?? "";
   if (!type.includes("json")) {
     throw new AppError(
       "unavailable",
-      `What answers at ${url} is not Runbeat's API (${response.status}): give its address with --url`,
+      `What answers at ${place} is not Runbeat's API (${response.status}): give its address with --url`,
     );
   }
   const body = await response.json();
   // The health page answers 503 with the very thing one asks it for.
   if (response.ok || type.includes("health+json")) return body;
-  throw refusal(url, response.status, body as { detail?: string; title?: string });
+  throw refusal(place, response.status, body as { detail?: string; title?: string });
 }
 
 function refusal(
-  url: string,
+  place: string,
   status: number,
   problem: { detail?: string; title?: string },
 ): AppError {
@@ -74,7 +80,7 @@ function refusal(
   if (status === 401 || status === 403) {
     return new AppError(
       "forbidden",
-      `The API at ${url} needs a read key: set RUNBEAT_READ_KEY (${detail})`,
+      `The API at ${place} needs a read key: set RUNBEAT_READ_KEY (${detail})`,
     );
   }
   return new AppError(status === 400 ? "invalid" : "unavailable", `The API says: ${detail}`);

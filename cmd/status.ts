@@ -1,13 +1,15 @@
 import { Command } from "commander";
-import { AppError } from "../lib/core/errors.ts";
+import { AppError, messageOf } from "../lib/core/errors.ts";
 import { hostFacts } from "../lib/terminal/host-facts.ts";
 import { statusScreen } from "../lib/terminal/status-screen.ts";
 import type { ShownComponent, ShownSummary } from "../lib/terminal/status-screen.ts";
 import type { ShownRunner } from "../lib/terminal/status-row.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
+import { Closers } from "./closers.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
-import { apiUrl, httpApi } from "./read-api.ts";
+import { openOfflineApi } from "./offline-api.ts";
+import { apiUrl, httpApi, isUnreachable } from "./read-api.ts";
 import type { ReadApi } from "./read-api.ts";
 
 interface Options {
@@ -51,14 +53,36 @@ export function command(): Command {
       "after",
       "\nExamples:\n  $ runbeat status\n  $ runbeat status --status offline --status missing\n  $ runbeat status --kind camera --json | jq '.items[].runner'",
     )
-    .action(async (options: Options, self: Command) => {
-      const context = openContext(self);
-      await show(
-        context,
-        options,
-        httpApi(options.url ?? apiUrl(context), context.settings.http.readKey),
+    .action(async (options: Options, self: Command) => await run(openContext(self), options));
+}
+
+async function run(context: Context, options: Options): Promise<void> {
+  const url = options.url ?? apiUrl(context);
+  const api = httpApi(url, context.settings.http.readKey);
+  try {
+    await show(context, options, api);
+  } catch (error) {
+    if (options.url !== undefined || !isUnreachable(error)) throw error;
+    await showOffline(context, options, messageOf(error));
+  }
+}
+
+/** No API answers: the database is read, and that is said. */
+async function showOffline(context: Context, options: Options, why: string): Promise<void> {
+  const closers = new Closers();
+  try {
+    const api = await openOfflineApi(context, closers).catch((error: unknown) => {
+      throw new AppError(
+        "unavailable",
+        `${why}, and ${messageOf(error)}: start Runbeat with runbeat up, or name another API with --url`,
+        { cause: error },
       );
     });
+    context.say(`${why}: reading ${api.place} instead.`);
+    await show(context, options, api);
+  } finally {
+    await closers.closeAll(context.log);
+  }
 }
 
 function collect(value: string, before: string[]): string[] {
@@ -133,13 +157,32 @@ interface HealthCheck {
   readonly output?: string;
 }
 
-/** What the health page says of each component, in the words of a line. */
+const COMPONENT_NAMES: Readonly<Record<string, string>> = {
+  nats: "NATS",
+  projection: "read models",
+  database: "database",
+};
+const SEVERITY = ["pass", "warn", "fail"] as const;
+
+/** What the health page says, a word for each part and the details of what is not well. */
 async function fetchComponents(api: ReadApi): Promise<ShownComponent[]> {
   const { checks = {} } = (await api.get("/healthz")) as HealthPage;
-  return Object.entries(checks).map(([name, [check]]) => {
-    const state = check?.status ?? "warn";
-    return { name, state, text: state === "pass" ? "ok" : (check?.output ?? state) };
+  return Object.entries(COMPONENT_NAMES).flatMap(([prefix, name]) => {
+    const own = Object.entries(checks).flatMap(([key, found]) =>
+      key.startsWith(`${prefix}:`) ? found.map((check) => ({ key, ...check })) : [],
+    );
+    if (own.length === 0) return [];
+    const state =
+      SEVERITY.findLast((level) => own.some(({ status }) => status === level)) ?? "warn";
+    const trouble = own.filter(({ status }) => status !== "pass");
+    const text = trouble.map(({ key, output }) => `${suffix(key)}: ${output ?? state}`).join("; ");
+    return [{ name, state, text: text === "" ? "ok" : text }];
   });
+}
+
+/** `projection:timeline` → `timeline`. */
+function suffix(key: string): string {
+  return key.slice(key.indexOf(":") + 1);
 }
 
 function filterText(options: Options): string {

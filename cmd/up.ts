@@ -3,10 +3,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { Command } from "commander";
 import { loadFleet } from "../config/fleet.ts";
 import { SETTING_LIST } from "../config/setting-list.ts";
+import { requireReadKey } from "../lib/api/keys.ts";
 import { AppError } from "../lib/core/errors.ts";
 import { takeExclusiveLock } from "../lib/store/exclusive-lock.ts";
 import type { ExclusiveLock } from "../lib/store/exclusive-lock.ts";
-import { checkExposure, reservePort } from "./api-address.ts";
+import { reservePort } from "./api-address.ts";
 import { startChildCommand } from "./child-command.ts";
 import { Closers } from "./closers.ts";
 import { openContext } from "./context.ts";
@@ -72,7 +73,7 @@ interface Started {
 
 async function start(context: Context, closers: Closers, signal: AbortSignal): Promise<Started> {
   const { settings, paths, log } = context;
-  checkExposure(settings);
+  requireReadKey(settings.http.host, settings.http.readKey);
   const fleet = loadFleet(paths.fleetFile, context.environment);
   const lock = lockDataFolder(context);
   closers.push("the lock of the data folder", () => lock.release());
@@ -90,7 +91,9 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
   const apiUrl = configuredUrl({ ...settings, http: { ...settings.http, port } });
   const failed = Promise.race(children);
   failed.catch(() => {});
-  await Promise.race([untilAnswering(apiUrl, signal), failed]);
+  const waiting = new AbortController();
+  closers.push("the wait for the API", () => waiting.abort());
+  await Promise.race([untilAnswering(apiUrl, AbortSignal.any([signal, waiting.signal])), failed]);
   writeUpRecord(paths, { natsUrl: nats.url, apiUrl });
   closers.push("the addresses", () => removeUpRecord(paths));
   const runners = await startFleetRunners(context, {

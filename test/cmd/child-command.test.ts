@@ -24,7 +24,7 @@ function start(env: Record<string, string> = {}): RunningCommand {
       RUNBEAT_LOG_LEVEL: "silent",
       ...env,
     }),
-    log: createLog("silent"),
+    log: createLog("silent", "test"),
   });
   return running;
 }
