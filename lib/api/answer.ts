@@ -4,6 +4,8 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { formatTime } from "../core/time.ts";
 
+export const AS_OF_EXAMPLE = { seq: 48_211, time: "2026-01-31T03:12:01.357Z", lag_ms: 0 };
+
 export const asOfSchema = z
   .object({
     seq: z.number().int().describe("Sequence of the last message of the stream that was folded"),
@@ -14,7 +16,7 @@ export const asOfSchema = z
       .nullable()
       .describe("How far folding is behind the streams; null while that is unknown"),
   })
-  .openapi("AsOf");
+  .openapi("AsOf", { example: AS_OF_EXAMPLE });
 
 export interface AsOf {
   readonly seq: number;

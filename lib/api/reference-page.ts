@@ -1,7 +1,7 @@
 /** The reference as a page: it is rendered in the browser from `/openapi.json`, and needs nothing else. */
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { extname, join } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Context } from "hono";
 import type { Api } from "./api.ts";
@@ -18,11 +18,20 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-const TYPES: Readonly<Record<string, string>> = {
-  ".html": "text/html; charset=utf-8",
-  ".css": "text/css; charset=utf-8",
-  ".js": "text/javascript; charset=utf-8",
-};
+const HTML = "text/html; charset=utf-8";
+const CSS = "text/css; charset=utf-8";
+const SCRIPT = "text/javascript; charset=utf-8";
+
+/** What is served, and nothing else that may lie in the folder. */
+const FILES: readonly (readonly [path: string, file: string, type: string])[] = [
+  ["/docs", "page.html", HTML],
+  ["/docs/reference.css", "reference.css", CSS],
+  ["/docs/parts.css", "parts.css", CSS],
+  ["/docs/reference.js", "reference.js", SCRIPT],
+  ["/docs/elements.js", "elements.js", SCRIPT],
+  ["/docs/schema.js", "schema.js", SCRIPT],
+  ["/docs/try-form.js", "try-form.js", SCRIPT],
+];
 
 /** Beside this module, or, where that was compiled, in the sources that it was compiled from. */
 function folder(): string {
@@ -35,11 +44,9 @@ export function addReferencePage(api: Api): void {
   const { app } = api.router;
   const place = folder();
   app.get("/", (c) => c.redirect("/docs"));
-  for (const file of readdirSync(place)) {
+  for (const [path, file, type] of FILES) {
     const content = readFileSync(join(place, file));
-    const type = TYPES[extname(file)] ?? "application/octet-stream";
     const tag = `"${createHash("sha1").update(content).digest("base64url")}"`;
-    const path = file === "page.html" ? "/docs" : `/docs/${file}`;
     app.get(path, (c) => page(c, content, type, tag));
   }
 }

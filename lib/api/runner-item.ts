@@ -76,6 +76,60 @@ const desiredSchema = z
   .nullable()
   .describe("What the fleet file says of it; null where it says nothing");
 
+export const RUNNER_EXAMPLE = {
+  runner: "camera/front-door/hd",
+  kind: "camera",
+  name: "front-door",
+  profile: "hd",
+  status: "online",
+  status_since: "2026-01-31T03:04:05.678Z",
+  cause: "heartbeat",
+  health: "healthy",
+  paused: false,
+  retired: false,
+  managed: true,
+  duplicate: false,
+  registered_at: null,
+  last_heartbeat_at: "2026-01-31T03:12:00.123Z",
+  age_ms: 1234,
+  interval_sec: 10,
+  clock_skew_ms: 3,
+  last_error: "",
+  last_error_at: null,
+  process: {
+    host: "edge-1",
+    pid: 4711,
+    started_at: "2026-01-31T03:04:04.000Z",
+    state: "running",
+    restarts: 0,
+    exit_code: null,
+    signal: null,
+    ended_at: null,
+    end_reason: null,
+  },
+  heartbeat: {
+    seq: 812,
+    fps: 24.9,
+    detected: 2,
+    matched: 1,
+    latency_ms: 18.2,
+    checks: { redis_ok: true },
+    metrics: {},
+    labels: { backend: "cuda" },
+    resources: { cpu_percent: 12.5, memory_mb: 210 },
+    detail: {},
+    camera_state: "healthy",
+    heavy_at: "2026-01-31T03:11:50.101Z",
+  },
+  restart: {
+    attempt_count: 0,
+    last_attempt_at: null,
+    last_failure_reason: null,
+    cooldown_until: null,
+  },
+  desired: { driver: "camera", interval_sec: null },
+};
+
 export const runnerSchema = z
   .object({
     ...runnerFields,
@@ -99,7 +153,7 @@ export const runnerSchema = z
     restart: restartSchema,
     desired: desiredSchema,
   })
-  .openapi("Runner");
+  .openapi("Runner", { example: RUNNER_EXAMPLE });
 
 function time(epochMs: number | null): string {
   return epochMs === null ? "null" : `"${formatTime(epochMs)}"`;

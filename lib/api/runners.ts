@@ -7,14 +7,14 @@ import { RUNNER_KINDS, tryParseRunnerId } from "../core/runner-id.ts";
 import type { RunnerId } from "../core/runner-id.ts";
 import { STATUSES } from "../core/status.ts";
 import { listAnswer, objectAnswer } from "./answer.ts";
-import { asOfSchema } from "./answer.ts";
+import { AS_OF_EXAMPLE, asOfSchema } from "./answer.ts";
 import { asOf } from "./api.ts";
 import type { Api } from "./api.ts";
 import { continuation, listSchema, nextCursor, pageParameters } from "./lists.ts";
 import { flagParameter, listParameter, repeatedParameter, textParameter } from "./parameters.ts";
 import type { Values } from "./parameters.ts";
 import { problem } from "./problem.ts";
-import { runnerPart, runnerSchema } from "./runner-item.ts";
+import { RUNNER_EXAMPLE, runnerPart, runnerSchema } from "./runner-item.ts";
 
 /** Later pages are judged by the moment of the first one, but not by one that is long gone. */
 const MAX_CURSOR_AGE_MS = 15 * 60_000;
@@ -101,7 +101,9 @@ export function addRunnerRoutes(api: Api): void {
       answers: {
         200: {
           about: "The runner",
-          schema: runnerSchema.extend({ as_of: asOfSchema }).openapi("RunnerAnswer"),
+          schema: runnerSchema.extend({ as_of: asOfSchema }).openapi("RunnerAnswer", {
+            example: { ...RUNNER_EXAMPLE, as_of: AS_OF_EXAMPLE },
+          }),
         },
       },
       problems: ["unknown_runner", "unavailable"],

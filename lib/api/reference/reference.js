@@ -4,6 +4,10 @@ import { el, inline, prose } from "./elements.js";
 import { example, fields, parts, resolve, typeText } from "./schema.js";
 import { keys, tryForm } from "./try-form.js";
 
+function rangeText({ minimum, maximum }) {
+  return minimum === undefined || maximum === undefined ? "" : `, ${minimum} to ${maximum}`;
+}
+
 function parameterFields(api, parameters) {
   const list = el("dl", { class: "fields" });
   for (const { name, schema = {}, description, required } of parameters) {
@@ -19,6 +23,7 @@ function parameterFields(api, parameters) {
         {},
         el("span", { class: "type" }, typeText(api, schema)),
         required === true ? el("span", { class: "required" }, " required") : null,
+        el("span", { class: "type" }, rangeText(resolved)),
         shownPreset === null
           ? null
           : el("span", { class: "type" }, `, ${shownPreset} unless given`),
@@ -164,7 +169,7 @@ function follow() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   const details = target?.querySelector("details");
   if (details != null) details.open = true;
-  target?.scrollIntoView();
+  target?.scrollIntoView({ behavior: "instant" });
   for (const link of document.querySelectorAll("nav a")) {
     link.setAttribute("aria-current", String(link.getAttribute("href") === location.hash));
   }

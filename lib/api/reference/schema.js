@@ -25,10 +25,14 @@ export function typeText(api, given) {
   const types = [schema.type ?? "any"].flat();
   return types
     .map((type) => {
-      if (type === "array") return `${typeText(api, schema.items)}[]`;
+      if (type === "array") return listText(typeText(api, schema.items));
       return schema.format === undefined || type === "null" ? type : `${type}, ${schema.format}`;
     })
     .join(" | ");
+}
+
+function listText(items) {
+  return items.includes(" | ") ? `(${items})[]` : `${items}[]`;
 }
 
 /** The objects within a schema that are worth unfolding. */
@@ -48,7 +52,7 @@ export function fields(api, schema, depth = 0) {
     const about = property.description ?? inner.description;
     const within = depth < MAX_DEPTH ? parts(api, property) : [];
     list.append(
-      el("dt", {}, name, isRequired ? "" : el("span", { class: "type" }, " ?")),
+      el("dt", {}, name, isRequired ? "" : el("span", { class: "type", title: "optional" }, " ?")),
       el(
         "dd",
         {},
