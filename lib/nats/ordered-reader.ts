@@ -192,6 +192,8 @@ class ReaderRun implements Reader {
     });
     void this.#subscription.closed.then(() => this.#stop("the connection was closed"));
     try {
+      // `jsm` may be of another connection: without the subscription the first messages were lost.
+      await nc.flush();
       const info = await jsm.consumers.add(
         stream,
         consumerConfig(this.#options, this.#deliverSubject),

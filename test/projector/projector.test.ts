@@ -110,14 +110,18 @@ describe("the projector", () => {
     expect(await differences()).toBe(0);
   });
 
-  test("goes on after a restart of the server, without loss or double counting", async () => {
+  test("goes on after a crash of the server, and counts each heartbeat that is left once", async () => {
     await start();
     for (let index = 0; index < 50; index++) await beat("camera.front.hd", { pid: 7, seq: index });
     await server.kill9();
     await server.restart();
     const last = await waitForPublish(() => beat("camera.front.hd", { pid: 7, seq: 50 }));
-    await foldedUpTo(last);
-    expect(db.prepare("select heartbeat_count from running_process").pluck().get()).toBe(last);
+    // The server may have lost its last heartbeats: then the checkpoint is past the end at first.
+    const count = db.prepare("select heartbeat_count from running_process").pluck();
+    await waitFor(() => seqOf("latest_heartbeat") === last && count.get() === last, {
+      what: `${last} heartbeats counted`,
+      timeoutMs: 10_000,
+    });
     expect(await differences()).toBe(0);
   });
 
