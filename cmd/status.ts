@@ -8,7 +8,6 @@ import { terminalLooks } from "../lib/terminal/style.ts";
 import { Closers } from "./closers.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
-import { openOfflineApi } from "./offline-api.ts";
 import { apiUrl, httpApi, isUnreachable } from "./read-api.ts";
 import type { ReadApi } from "./read-api.ts";
 
@@ -69,6 +68,8 @@ async function run(context: Context, options: Options): Promise<void> {
 
 /** No API answers: the database is read, and that is said. */
 async function showOffline(context: Context, options: Options, why: string): Promise<void> {
+  // Loaded only here: it is most of Runbeat.
+  const { openOfflineApi } = await import("./offline-api.ts");
   const closers = new Closers();
   try {
     const api = await openOfflineApi(context, closers).catch((error: unknown) => {
@@ -144,7 +145,7 @@ async function fetchPage(api: ReadApi, options: Options, cursor: string | null):
   }
   if (options.query !== undefined) query.set("q", options.query);
   if (cursor !== null) query.set("cursor", cursor);
-  return (await api.get(`/api/v1/runners?${query}`)) as Page;
+  return (await api.get(`/api/v1/runners?${query.toString()}`)) as Page;
 }
 
 interface HealthPage {

@@ -27,15 +27,15 @@ export interface StopOptions {
 export function listenForStops(options: StopOptions): StopRequests {
   const abort = new AbortController();
   let firstAt: number | undefined;
-  let resolve: (reason: string) => void = () => {};
-  const stopped = new Promise<string>((done) => (resolve = done));
+  const stopped = new Promise<string>((resolve) => {
+    abort.signal.addEventListener("abort", () => resolve(String(abort.signal.reason)));
+  });
   const request = (reason: string): void => {
     const now = performance.now();
     if (firstAt !== undefined && now - firstAt > SAME_REQUEST_MS) options.onHurry();
     if (firstAt !== undefined) return;
     firstAt = now;
-    resolve(reason);
-    abort.abort();
+    abort.abort(reason);
   };
   const signals = handledSignals();
   for (const signal of signals) process.on(signal, request);

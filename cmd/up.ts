@@ -169,20 +169,16 @@ function sayWelcome(
   { say, paths, settings }: Context,
   { nats, apiUrl, runners }: { nats: UpNats; apiUrl: string; runners: number },
 ): void {
-  const here = (path: string): string => {
-    const near = relative(process.cwd(), path);
-    return near.startsWith("..") ? path : near;
-  };
   const key =
-    settings.ingest.heartbeatKey === null ? here(paths.heartbeatKeyFile) : "as configured";
+    settings.ingest.heartbeatKey === null ? fromHere(paths.heartbeatKeyFile) : "as configured";
   say(
     [
       "",
       "Runbeat is up.",
       `  API            ${apiUrl}/api/v1/runners   (reference: ${apiUrl}/docs)`,
       `  NATS           ${nats.url}   (${nats.about})`,
-      `  fleet          ${here(paths.fleetFile)}   (${runners} ${runners === 1 ? "runner" : "runners"})`,
-      `  data           ${here(paths.dataDir)}`,
+      `  fleet          ${fromHere(paths.fleetFile)}   (${runners} ${runners === 1 ? "runner" : "runners"})`,
+      `  data           ${fromHere(paths.dataDir)}`,
       `  heartbeat key  ${key}`,
       "",
       "Look:  npx runbeat status",
@@ -190,4 +186,10 @@ function sayWelcome(
       "",
     ].join("\n"),
   );
+}
+
+/** Relative to the current folder where that is shorter to read. */
+function fromHere(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near.startsWith("..") ? path : near;
 }

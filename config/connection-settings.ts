@@ -19,7 +19,7 @@ const ingestKey = z.strictObject({
 });
 
 /** One more ingest key: only its SHA-256 is kept, and it may be good for some runners only. */
-export type IngestKey = z.infer<typeof ingestKey>;
+type IngestKey = z.infer<typeof ingestKey>;
 
 export const nats = {
   url: orNone(

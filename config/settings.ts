@@ -199,4 +199,3 @@ type ValuesOf<Node> =
 export type Settings = ValuesOf<typeof SETTING_TREE>;
 
 export type { Setting } from "./setting-kinds.ts";
-export type { IngestKey } from "./connection-settings.ts";
