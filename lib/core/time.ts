@@ -48,7 +48,7 @@ function plainUtc(text: string): number | undefined {
   const minute = digits2(text, 14);
   const second = digits2(text, 17);
   const millis = length === 24 ? digits2(text, 20) * 10 + digit(text, 22) : 0;
-  return notDigits < 0 ? undefined : instant(year, month, day, hour, minute, second, millis);
+  return notDigits < 0 ? undefined : utcInstant(year, month, day, hour, minute, second, millis);
 }
 
 /**
@@ -72,7 +72,8 @@ function daysOfMonth(year: number, month: number): number {
   return month === 2 && isLeap ? 29 : (DAYS_OF_MONTH[month] ?? 0);
 }
 
-function instant(
+/** A moment in UTC as epoch milliseconds; undefined where the calendar has no such moment. */
+export function utcInstant(
   year: number,
   month: number,
   day: number,
@@ -97,7 +98,7 @@ export function parseTime(text: string): number | undefined {
   const [, year, month, day, hour, minute, second, fraction, sign, offsetHour, offsetMinute] =
     match;
   const millis = Math.trunc(Number(`0.${fraction ?? "0"}`) * 1000);
-  const local = instant(
+  const local = utcInstant(
     Number(year),
     Number(month),
     Number(day),

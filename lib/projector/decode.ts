@@ -1,7 +1,9 @@
 /** From a stream's raw messages to what the folds take; whatever can't be read is left out. */
 import { decodeEvent } from "../core/event.ts";
 import { decodeHeartbeat } from "../core/decode-heartbeat.ts";
+import type { Heartbeat } from "../core/heartbeat.ts";
 import { parseRejection, parseResolution } from "../core/quarantine.ts";
+import { scanHeartbeat } from "../core/scan-heartbeat.ts";
 import { decodeSnapshot } from "../core/snapshot.ts";
 import { eventOfTokens, runnerOfTokens, subjectPrefix } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
@@ -50,15 +52,21 @@ function sourceOf(tokens: string): Source | undefined {
   return { runner, memo: [], host: "", pid: 0, startedAt: 0, processKey: "" };
 }
 
+function heartbeatOf({ runner, host }: Source, data: Uint8Array): Heartbeat | undefined {
+  const scanned = scanHeartbeat(runner.runner, data, host);
+  if (scanned !== undefined) return scanned;
+  const decoded = decodeHeartbeat(runner.runner, data);
+  return decoded.ok ? decoded.heartbeat : undefined;
+}
+
 function heartbeatDecoder(prefixes: Prefixes): Decoder<"heartbeats"> {
   const prefix = subjectPrefix(prefixes, "heartbeats");
   const find = remembering((subject) => sourceOf(subject.slice(prefix.length)));
   return ({ subject, data, seq, timeMs }) => {
     const source = find(subject);
     if (source === undefined) return undefined;
-    const decoded = decodeHeartbeat(source.runner.runner, data);
-    if (!decoded.ok) return undefined;
-    const { heartbeat } = decoded;
+    const heartbeat = heartbeatOf(source, data);
+    if (heartbeat === undefined) return undefined;
     if (
       source.pid !== heartbeat.pid ||
       source.startedAt !== heartbeat.startedAt ||

@@ -16,9 +16,11 @@ import type { Decoder } from "./decode.ts";
 import type { Fold } from "./fold.ts";
 
 /** Messages folded in memory before they are committed while there is a backlog. */
-const MAX_BATCH_MESSAGES = 100_000;
+const MAX_BATCH_MESSAGES = 250_000;
 /** Changed rows after which a batch is committed even so: bounds one transaction. */
 const MAX_BATCH_ROWS = 50_000;
+/** How often the size of a batch is looked at while there is a backlog. */
+const CHECK_EVERY_MESSAGES = 1_024;
 /** With more than this waiting at the server, batches are filled before they are committed. */
 const BACKLOG_MESSAGES = 2_000;
 /** A batch that does not fill is committed after this time. */
@@ -201,10 +203,8 @@ export class Follower {
   }
 
   #schedule(): void {
-    if (this.#batchMessages >= MAX_BATCH_MESSAGES || this.#changedRows() >= MAX_BATCH_ROWS) {
-      this.#commit();
-    } else if (this.#pending > BACKLOG_MESSAGES) {
-      this.#timer ??= setTimeout(() => this.#commit(), MAX_BATCH_MS);
+    if (this.#pending > BACKLOG_MESSAGES) {
+      if (this.#batchMessages % CHECK_EVERY_MESSAGES === 0) this.#considerCommit();
     } else if (!this.#isScheduled) {
       this.#isScheduled = true;
       setImmediate(() => {
@@ -212,6 +212,12 @@ export class Follower {
         this.#commit();
       });
     }
+  }
+
+  #considerCommit(): void {
+    this.#timer ??= setTimeout(() => this.#commit(), MAX_BATCH_MS);
+    const isFull = this.#batchMessages >= MAX_BATCH_MESSAGES;
+    if (isFull || this.#changedRows() >= MAX_BATCH_ROWS) this.#commit();
   }
 
   #changedRows(): number {
