@@ -5,19 +5,19 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { AckPolicy, DeliverPolicy, ReplayPolicy } from "@nats-io/jetstream";
-import type { JetStreamManager } from "@nats-io/jetstream";
+import type { ConsumerConfig, JetStreamManager } from "@nats-io/jetstream";
 import { createInbox, nanos, nuid } from "@nats-io/transport-node";
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { AppError, messageOf } from "../core/errors.ts";
 import { isDelivery, parseDelivery, replyBytes, subjectText } from "./ordered-reader.ts";
-import type { Delivery, Reader, StreamMessage } from "./ordered-reader.ts";
+import type { Delivery, Reader, ReaderStart, StreamMessage } from "./ordered-reader.ts";
 
 /** Most messages of one request. */
-const MAX_BATCH = 1_000;
+const MAX_BATCH = 2_000;
 /** Fewer than this are not worth a request: the owner gets more room, or has an answer coming. */
-const MIN_BATCH = 500;
+const MIN_BATCH = 1_000;
 /** Messages asked for and not there yet: while one request is answered the next waits already. */
-const MAX_AWAITED = 2_000;
+const MAX_AWAITED = 4_000;
 /** Most bytes of one request's answer; a single message may be as large as the server takes. */
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 /** A request waits so long for messages at the server, then the next one does. */
@@ -41,10 +41,12 @@ export interface PullReaderOptions {
   readonly nc: NatsConnection;
   readonly jsm: JetStreamManager;
   readonly stream: string;
-  readonly fromSeq: number;
+  readonly start: ReaderStart;
   /** How many messages the owner has room for, those already asked for included. */
   readonly room: () => number;
-  readonly onMessage: (message: StreamMessage) => void;
+  readonly onMessage: (message: PulledMessage) => void;
+  /** Nothing is left to deliver: the reader is at the end of the stream. */
+  readonly onEnd?: () => void;
   /** Prefix of the delivery subjects where permissions ask for one; `_INBOX` unless given. */
   readonly inboxPrefix?: string;
 }
@@ -62,7 +64,7 @@ export async function openPullReader(options: PullReaderOptions): Promise<PullRe
 }
 
 /** A message whose headers are only decoded when they are asked for. */
-class PulledMessage implements StreamMessage {
+export class PulledMessage implements StreamMessage {
   readonly subject: string;
   readonly data: Uint8Array;
   readonly seq: number;
@@ -82,6 +84,52 @@ class PulledMessage implements StreamMessage {
   get headers(): Msg["headers"] {
     return this.#message.headers;
   }
+
+  /**
+   * Looks up a few headers without decoding all of them; with many messages that is most of the
+   * work. Where a version of the client keeps no raw bytes, the decoded ones serve.
+   */
+  get headerLookup(): { get(name: string): string } | undefined {
+    const { _msg, _rdata } = this.#message as Msg & RawHeaderParts;
+    if (_msg?.hdr === undefined || _rdata === undefined) return this.#message.headers;
+    return _msg.hdr > 0 ? new HeaderText(_rdata.subarray(0, _msg.hdr)) : undefined;
+  }
+}
+
+interface RawHeaderParts {
+  readonly _msg?: { readonly hdr?: number };
+  readonly _rdata?: Uint8Array;
+}
+
+/** Headers as they stand on the wire. Source: NATS ADR-4. */
+class HeaderText {
+  readonly #text: string;
+
+  constructor(bytes: Uint8Array) {
+    this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+  }
+
+  get(name: string): string {
+    const at = this.#text.indexOf(`\r\n${name}:`);
+    if (at < 0) return "";
+    const from = at + name.length + 3;
+    return this.#text.slice(from, this.#text.indexOf("\r\n", from)).trim();
+  }
+}
+
+function consumerConfig(start: ReaderStart): Partial<ConsumerConfig> {
+  return {
+    name: `runbeat_${nuid.next()}`,
+    ...("fromSeq" in start
+      ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, start.fromSeq) }
+      : // The last message of each subject needs a filter to say which subjects.
+        { deliver_policy: DeliverPolicy.LastPerSubject, filter_subject: ">" }),
+    ack_policy: AckPolicy.None,
+    replay_policy: ReplayPolicy.Instant,
+    inactive_threshold: nanos(INACTIVE_THRESHOLD_MS),
+    mem_storage: true,
+    num_replicas: 1,
+  };
 }
 
 class PullReaderRun implements PullReader {
@@ -90,6 +138,7 @@ class PullReaderRun implements PullReader {
   readonly #inbox: string;
   /** Messages asked for and not delivered yet. */
   #awaited = 0;
+  #isToppingUp = false;
   #subscription: Subscription | undefined;
   #consumer: string | undefined;
   #end: (reason: string) => void = () => undefined;
@@ -108,7 +157,7 @@ class PullReaderRun implements PullReader {
   }
 
   async open(): Promise<void> {
-    const { nc, jsm, stream, fromSeq } = this.#options;
+    const { nc, jsm, stream } = this.#options;
     this.#subscription = nc.subscribe(this.#inbox, {
       callback: (error, message) => {
         if (error !== null) this.#stop(messageOf(error));
@@ -117,17 +166,9 @@ class PullReaderRun implements PullReader {
     });
     void this.#subscription.closed.then(() => this.#stop("the connection was closed"));
     try {
-      const info = await jsm.consumers.add(stream, {
-        name: `runbeat_${nuid.next()}`,
-        deliver_policy: DeliverPolicy.StartSequence,
-        opt_start_seq: Math.max(1, fromSeq),
-        ack_policy: AckPolicy.None,
-        replay_policy: ReplayPolicy.Instant,
-        inactive_threshold: nanos(INACTIVE_THRESHOLD_MS),
-        mem_storage: true,
-        num_replicas: 1,
-      });
+      const info = await jsm.consumers.add(stream, consumerConfig(this.#options.start));
       this.#consumer = info.name;
+      if (info.num_pending === 0 && !this.#isEnded) this.#options.onEnd?.();
     } catch (error) {
       this.#stop("its consumer was not created");
       throw new AppError("unavailable", `Stream ${stream} can't be read: ${messageOf(error)}`, {
@@ -139,7 +180,17 @@ class PullReaderRun implements PullReader {
     this.topUp();
   }
 
+  /** Not at once: a busy stream would keep this process from everything else, its lease included. */
   topUp(): void {
+    if (this.#isToppingUp) return;
+    this.#isToppingUp = true;
+    setImmediate(() => {
+      this.#isToppingUp = false;
+      this.#requestAll();
+    });
+  }
+
+  #requestAll(): void {
     for (;;) {
       if (this.#isEnded || this.#consumer === undefined) return;
       const room = Math.min(MAX_AWAITED, this.#options.room()) - this.#awaited;
@@ -214,6 +265,7 @@ class PullReaderRun implements PullReader {
     this.#expectedSeq += 1;
     this.#awaited -= 1;
     this.#options.onMessage(new PulledMessage(message, delivery));
+    if (delivery.pending === 0) this.#options.onEnd?.();
     if (this.#awaited <= MAX_AWAITED - MIN_BATCH) this.topUp();
   }
 

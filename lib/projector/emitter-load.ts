@@ -6,8 +6,9 @@ import { AppError } from "../core/errors.ts";
 import { RESOLVED_WORD } from "../core/quarantine.ts";
 import { quarantineSubject, runnerOfTokens, streamName, subjectPrefix } from "../core/subject.ts";
 import type { Prefixes, StreamKey } from "../core/subject.ts";
-import { openReader } from "../nats/ordered-reader.ts";
-import type { ReaderStart, StreamMessage } from "../nats/ordered-reader.ts";
+import type { ReaderStart } from "../nats/ordered-reader.ts";
+import { openPullReader } from "../nats/pull-reader.ts";
+import type { PulledMessage } from "../nats/pull-reader.ts";
 import { sourceReference } from "./emitter-messages.ts";
 import type { SourceReference } from "./emitter-messages.ts";
 import type { SourceKey, SourcePosition } from "./emitter-position.ts";
@@ -21,6 +22,8 @@ const MAX_READ_MS = 60_000;
 
 export interface LoadContext {
   readonly nc: NatsConnection;
+  /** For reading much, `nc` unless given. */
+  readonly readingNc?: NatsConnection;
   readonly jsm: JetStreamManager;
   readonly prefixes: Prefixes;
 }
@@ -82,7 +85,7 @@ export async function loadRunners(
     const tokens = message.subject.slice(prefix.length);
     const id = runnerOfTokens(tokens);
     if (id === undefined) return;
-    const reference = sourceReference(message.headers);
+    const reference = sourceReference(message.headerLookup);
     const runner = new SampledRunner(id);
     runner.keptAt = reference?.timeMs ?? message.timeMs;
     runner.keptSeq = isOf(heartbeats, reference) ? reference.seq : 0;
@@ -116,7 +119,7 @@ export async function loadQuarantined(
   const resolved = quarantineSubject(context.prefixes, RESOLVED_WORD);
   await readToEnd(context, "quarantine", { fromSeq }, (message) => {
     if (message.subject === resolved) return;
-    const reference = sourceReference(message.headers);
+    const reference = sourceReference(message.headerLookup);
     for (const key of ["heartbeats", "events"] as const) {
       if (!isOf(sources[key].stream, reference)) continue;
       found[key].throughSeq = reference.throughSeq;
@@ -132,10 +135,10 @@ export async function loadQuarantined(
 }
 
 async function readToEnd(
-  { nc, jsm, prefixes }: LoadContext,
+  { nc, readingNc, jsm, prefixes }: LoadContext,
   key: StreamKey,
   start: ReaderStart,
-  take: (message: StreamMessage) => void,
+  take: (message: PulledMessage) => void,
 ): Promise<void> {
   const stream = streamName(prefixes, key);
   const fail = (why: string): never => {
@@ -145,11 +148,15 @@ async function readToEnd(
   const atEnd = new Promise<void>((resolve) => {
     reachEnd = resolve;
   });
-  const onMessage = (message: StreamMessage): boolean => {
-    take(message);
-    return true;
-  };
-  const reader = await openReader({ nc, jsm, stream, start, onMessage, onEnd: () => reachEnd?.() });
+  const reader = await openPullReader({
+    nc: readingNc ?? nc,
+    jsm,
+    stream,
+    start,
+    room: () => Number.POSITIVE_INFINITY,
+    onMessage: take,
+    onEnd: () => reachEnd?.(),
+  });
   const timer = new AbortController();
   const tooLong = delay(MAX_READ_MS, undefined, { signal: timer.signal }).then(() =>
     fail("it takes too long"),

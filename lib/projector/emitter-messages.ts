@@ -93,7 +93,9 @@ export interface SourceReference {
 }
 
 /** Reads the reference back; undefined where the message carries none. */
-export function sourceReference(header: MsgHdrs | undefined): SourceReference | undefined {
+export function sourceReference(
+  header: { get(name: string): string } | undefined,
+): SourceReference | undefined {
   if (header === undefined) return undefined;
   const seq = Number(header.get(QUARANTINE_HEADERS.seq));
   const timeMs = parseTime(header.get(QUARANTINE_HEADERS.time));

@@ -33,7 +33,7 @@ const MAX_BYTES = 16 * 1024 * 1024;
  * Publishes whose storing is awaited, in the order of the messages that they follow from. It knows
  * up to which message everything is stored, and that mark alone may be written down as done.
  */
-export class Outbox<Entry extends OutboxEntry> {
+export class Outbox {
   /** Sequence, in the stream published to, of the last entry before which all are stored. */
   lastStoredSeq = 0;
   #entries: OutboxEntry[] = [];
@@ -54,7 +54,7 @@ export class Outbox<Entry extends OutboxEntry> {
     return this.#entries[this.#head]?.before;
   }
 
-  add(entry: Entry): void {
+  add(entry: OutboxEntry): void {
     this.#entries.push(entry);
     this.#bytes += entry.bytes;
   }

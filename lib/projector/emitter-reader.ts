@@ -84,7 +84,7 @@ export class PausingReader {
       nc,
       jsm,
       stream,
-      fromSeq: fromSeq(),
+      start: { fromSeq: fromSeq() },
       room: () => (attempt.isPaused ? 0 : room()),
       onMessage: (message) => {
         if (!attempt.isPaused && !take(message)) this.pause();

@@ -42,7 +42,7 @@ export interface RejectLaneOptions {
 }
 
 export class RejectLane {
-  readonly outbox = new Outbox<RejectEntry>();
+  readonly outbox = new Outbox();
   readonly #options: RejectLaneOptions;
   /** Whether the source's reader hands over what is bad. */
   #rides: boolean;

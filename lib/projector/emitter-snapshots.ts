@@ -55,7 +55,7 @@ export class SnapshotLane {
    * retention is the bound; `forgetGone` drops the others.
    */
   readonly runners = new Map<string, SampledRunner>();
-  readonly outbox = new Outbox<SnapshotEntry>();
+  readonly outbox = new Outbox();
   /** First sequence of the SNAPSHOTS stream: what is before it is gone. */
   #firstSeq = 1;
   readonly #everySec: number;

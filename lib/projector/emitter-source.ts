@@ -17,7 +17,7 @@ import { SampledRunner } from "./emitter-snapshots.ts";
 import type { SnapshotLane } from "./emitter-snapshots.ts";
 
 /** Nothing follows from most messages of a stream without snapshots. */
-const MAX_ROOM = 2_000;
+const MAX_ROOM = 4_000;
 
 export interface EmitterSourceOptions {
   readonly nc: NatsConnection;

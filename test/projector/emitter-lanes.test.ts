@@ -255,7 +255,7 @@ describe("the outbox", () => {
         fc.integer({ min: 1, max: 3_000 }),
         fc.infiniteStream(fc.nat()),
         (count, picks) => {
-          const outbox = new Outbox<OutboxEntry>();
+          const outbox = new Outbox();
           const open: OutboxEntry[] = [];
           for (let seq = 1; seq <= count; seq++) {
             const entry = { before: { seq: seq - 1, time: 1 }, bytes: 10, storedSeq: 0 };
@@ -280,13 +280,13 @@ describe("the outbox", () => {
   });
 
   test("there is room for so many entries and so many bytes", () => {
-    const many = new Outbox<OutboxEntry>();
+    const many = new Outbox();
     for (let n = 0; n < 4_000; n++) {
       expect(many.room).toBe(4_000 - n);
       many.add({ before: { seq: n, time: 1 }, bytes: 1, storedSeq: 0 });
     }
     expect(many.room).toBe(0);
-    const large = new Outbox<OutboxEntry>();
+    const large = new Outbox();
     const entry = { before: { seq: 0, time: 1 }, bytes: 17_000_000, storedSeq: 0 };
     large.add(entry);
     expect(large.room).toBe(0);
