@@ -101,7 +101,8 @@ export class Keys {
 
   /** Looks for an ingest key in `X-BISK-KEY` or as a bearer token. */
   checkIngest(c: Context): IngestCheck {
-    const text = c.req.header("x-bisk-key") ?? bearerToken(c);
+    const own = c.req.header("x-bisk-key") ?? "";
+    const text = own === "" ? bearerToken(c) : own;
     if (text === undefined) return { ok: false, isMissing: true };
     const key = findKey(this.ingest, text);
     if (key === undefined) return { ok: false, isMissing: false };

@@ -5,7 +5,7 @@ import { CAMERA_STATES, HEALTH_VALUES, resourcesSchema } from "../core/heartbeat
 import type { AnnouncedRow, BeatFacts, BeatFigures, RunnerView } from "../core/read-models.ts";
 import type { CurrentProcess } from "../core/current-process.ts";
 import { RUNNER_KINDS } from "../core/runner-id.ts";
-import { CAUSES, STATUSES } from "../core/status.ts";
+import { CAUSES, healthOf, STATUSES } from "../core/status.ts";
 import { formatTime } from "../core/time.ts";
 import { agingPart } from "./answer.ts";
 import type { Part } from "./answer.ts";
@@ -216,7 +216,7 @@ export function runnerPart(view: RunnerView, now: number): Part {
   const { status, beat, figures, restart, current } = view;
   const lastAt = beat?.last_heartbeat_at ?? null;
   const skew = figures?.ts == null || lastAt === null ? null : figures.ts - lastAt;
-  const health = beat === undefined ? "null" : `"${beat.health ?? "healthy"}"`;
+  const health = beat === undefined ? "null" : `"${healthOf(beat.health)}"`;
   const lasting =
     `{${nameText(view.runner)},"status":"${status.status}","status_since":${time(status.since)},` +
     `"cause":"${status.cause}","health":${health},"paused":${restart?.paused === 1},` +

@@ -249,4 +249,6 @@ function* loadSteps(facts: FleetFacts, table: FleetTable): Generator<void, void,
     for (const rows of groups) table.setAnnounced(rows[0]?.runner ?? "", rows);
     yield;
   }
+  // Sorting all names takes its time too: better now than at the first request.
+  table.names();
 }

@@ -13,7 +13,7 @@ import { HEALTH_VALUES } from "../core/heartbeat.ts";
 import type { DeclaredRunner, Moment } from "../core/read-models.ts";
 import { RUNNER_KINDS } from "../core/runner-id.ts";
 import type { RunnerKind } from "../core/runner-id.ts";
-import { CLEAR_VIEW, STATUSES, statusOf } from "../core/status.ts";
+import { CLEAR_VIEW, healthOf, STATUSES, statusOf } from "../core/status.ts";
 import type { Liveness, PipelineView, Thresholds } from "../core/status.ts";
 import { statusWindow } from "../core/status-window.ts";
 import { fleetNames } from "./read-fleet-names.ts";
@@ -229,7 +229,7 @@ export class FleetTable {
     columns.listed[slot] = current !== undefined || isExpected ? 1 : 0;
     columns.retired[slot] = restart?.retired ?? 0;
     columns.health[slot] =
-      own === undefined ? NO_HEALTH : HEALTH_VALUES.indexOf(own.health ?? "healthy");
+      own === undefined ? NO_HEALTH : HEALTH_VALUES.indexOf(healthOf(own.health));
     columns.lastHeartbeatAt[slot] = own?.last_heartbeat_at ?? NEVER;
     columns.restarts[slot] = current?.announced?.before ?? 0;
     columns.host[slot] = this.internHost(current?.host ?? restart?.registered_host ?? "");
