@@ -1,6 +1,6 @@
 /** What every command starts from: the settings, the log and the paths. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import { readEnvironment } from "../config/environment.ts";
 import type { Environment } from "../config/environment.ts";
@@ -19,6 +19,8 @@ export interface Context extends LoadedSettings {
   readonly environment: Environment;
   /** The settings file that was read, if any. */
   readonly file: string | undefined;
+  /** What makes another of our commands read the same file: `["--config", "x.yaml"]`, or nothing. */
+  readonly fileArguments: readonly string[];
   /** One line for the person at the terminal, on stderr; stdout is for data. */
   readonly say: (line: string) => void;
 }
@@ -38,12 +40,21 @@ const GLOBAL_FLAGS: Readonly<Record<string, { key: string; flag: string }>> = {
  */
 export function openContext(command: Command, own: Readonly<Record<string, string>> = {}): Context {
   const options = command.optsWithGlobals<Record<string, unknown>>();
-  const file = settingsFile(options["config"]);
+  const given = options["config"];
+  const file = settingsFile(given);
   const environment = readEnvironment();
   const loaded = loadSettings({ file, environment, flags: flagValues(options, own) });
   const log = createLog(loaded.settings.logLevel, command.name());
   for (const warning of loaded.warnings) log.warn(warning);
-  return { ...loaded, log, paths: pathsOf(loaded.settings), environment, file, say };
+  return {
+    ...loaded,
+    log,
+    paths: pathsOf(loaded.settings),
+    environment,
+    file,
+    fileArguments: typeof given === "string" ? ["--config", resolve(given)] : [],
+    say,
+  };
 }
 
 function say(line: string): void {

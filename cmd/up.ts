@@ -82,7 +82,7 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
   closers.push("NATS", async () => await nats.stop());
   const maxBytes = await prepareStreams(context, nats, signal);
   const env = childEnvironment(context, { nats, port, maxBytes });
-  const args = context.file === undefined ? [] : ["--config", context.file];
+  const args = context.fileArguments;
   const children = ["projector", "api"].map((name) => {
     const child = startChildCommand({ name, args, env, log });
     closers.push(`the ${name}`, async () => await child.stop());

@@ -48,7 +48,8 @@ export interface ShownRestart {
 }
 
 const ENDED_STATES = ["exited", "killed", "lost"];
-const NOTHING = "-";
+/** Stands in a cell where there is nothing to say. */
+export const NOTHING = "-";
 
 /** The cells of a row and, apart from them, what else there is to say about the runner. */
 export interface StatusRow {

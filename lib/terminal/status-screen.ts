@@ -5,7 +5,7 @@ import type { Health } from "../core/heartbeat.ts";
 import type { Status } from "../core/status.ts";
 import { lagText } from "./duration.ts";
 import type { HostFacts } from "./host-facts.ts";
-import { statusRow } from "./status-row.ts";
+import { NOTHING, statusRow } from "./status-row.ts";
 import type { ShownRunner, StatusRow } from "./status-row.ts";
 import { healthText, paint, statusText } from "./style.ts";
 import type { TerminalLooks } from "./style.ts";
@@ -168,7 +168,7 @@ const RESTARTS_FROM = 90;
 const NOTE_FROM = 120;
 
 function shownFields(rows: readonly StatusRow[], { width }: TerminalLooks): (keyof StatusRow)[] {
-  const hosts = new Set(rows.map(({ host }) => host));
+  const hosts = new Set(rows.map(({ host }) => host).filter((host) => host !== NOTHING));
   const fields: (keyof StatusRow)[] = ["process"];
   if (hosts.size > 1 && width >= HOST_FROM) fields.push("host");
   fields.push("status", "pid", "runtime", "lastSeen", "heartbeat");
