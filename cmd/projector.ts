@@ -74,6 +74,6 @@ async function run(context: Context): Promise<void> {
   } catch (error) {
     if (!abort.signal.aborted) throw error;
   } finally {
-    for (const close of opened.reverse()) await close();
+    for (const close of opened.toReversed()) await close();
   }
 }

@@ -4,8 +4,7 @@ import type { Heartbeat } from "../lib/core/heartbeat.ts";
 import type { QuarantineMessage } from "../lib/core/quarantine.ts";
 import type { Snapshot } from "../lib/core/snapshot.ts";
 import type { StreamKey } from "../lib/core/subject.ts";
-import type { KeyValues } from "../lib/store/row-store.ts";
-import type { RunnerColumns, TableShape } from "../lib/store/tables.ts";
+import type { KeyValues, RunnerColumns, TableShape } from "../lib/store/tables.ts";
 
 /** Where and when the stream stored a message. */
 export interface Stored {

@@ -45,16 +45,6 @@ function object(value: unknown): JsonObject | null {
   return isObject ? (value as JsonObject) : null;
 }
 
-function spawned(row: RestartStateRow, data: JsonObject, time: number): RestartStateRow {
-  const attempt = integer(data["attempt"], 0);
-  return {
-    ...row,
-    retired: 0,
-    spawn_count: row.spawn_count + 1,
-    ...(attempt > 0 ? { attempt_count: attempt, last_attempt_at: time } : {}),
-  };
-}
-
 function registered(row: RestartStateRow, data: JsonObject, time: number): RestartStateRow {
   return {
     ...row,
@@ -64,6 +54,13 @@ function registered(row: RestartStateRow, data: JsonObject, time: number): Resta
     registered_pid: Number.isSafeInteger(data["pid"]) ? (data["pid"] as number) : null,
     labels: object(data["labels"]),
   };
+}
+
+/** A first start, which is no restart of what failed, begins a new count. */
+function spawned(row: RestartStateRow, data: JsonObject, time: number): RestartStateRow {
+  const attempt = integer(data["attempt"], 0);
+  const counted = attempt > 0 ? { attempt_count: attempt, last_attempt_at: time } : RESET;
+  return { ...row, ...counted, retired: 0, spawn_count: row.spawn_count + 1 };
 }
 
 const RESET = {

@@ -157,7 +157,7 @@ function parseBody(text: string): Body {
   if (typeof body !== "object" || body === null || Array.isArray(body)) {
     return refuse("the body", body, "a JSON object");
   }
-  return body as Body;
+  return body;
 }
 
 function integer(field: string, value: unknown, min: number): number {

@@ -122,7 +122,7 @@ export function eventBody<T extends EventType>(
   atMs: number,
   data: EventData<T>,
 ): JsonObject {
-  const checked = eventDataSchemas[type].parse(data) as JsonObject;
+  const checked = eventDataSchemas[type].parse(data);
   return { v: 1, at: new Date(atMs).toISOString(), by, ...(redactDeep(checked) as JsonObject) };
 }
 

@@ -52,14 +52,3 @@ function redactArguments(values: readonly unknown[]): unknown[] {
     return redactDeep(value, isValue && isSecretName(before) ? before : "");
   });
 }
-
-/** An environment as it may be shown: secrets masked, by name and by content. */
-export function maskEnvironment(
-  env: Readonly<Record<string, string | undefined>>,
-): Record<string, string> {
-  const masked: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined) masked[name] = redactDeep(value, name) as string;
-  }
-  return masked;
-}

@@ -1,4 +1,4 @@
-import { isRunnerKind, isToken, runnerParts } from "./runner-id.ts";
+import { isRunnerKind, isToken } from "./runner-id.ts";
 import type { RunnerId } from "./runner-id.ts";
 
 /** The two prefixes that let several installations share one NATS. */
@@ -65,10 +65,4 @@ export function eventOfTokens(tokens: string): { runner: RunnerId; type: string 
   const runner = runnerOfTokens(tokens.slice(0, dot));
   const type = tokens.slice(dot + 1);
   return runner !== undefined && isToken(type) ? { runner, type } : undefined;
-}
-
-/** A runner's tokens as they stand in its subjects. */
-export function runnerTokens(id: RunnerId): string {
-  const { kind, name, profile } = runnerParts(id);
-  return `${kind}.${name}.${profile}`;
 }

@@ -88,7 +88,7 @@ class ProjectorRun implements Projector {
   async close(): Promise<void> {
     await Promise.all(this.#followers.map((follower) => follower.close()));
     await this.#fastLane.close();
-    for (const close of this.#closers.reverse()) await close();
+    for (const close of this.#closers.toReversed()) await close();
   }
 
   /** A new projector gives projections that had stopped another try. */
@@ -113,7 +113,7 @@ class ProjectorRun implements Projector {
         partition: 0,
         lane: "main",
       })?.seq ?? 0;
-    const sorted = [...projections].sort((a, b) => at(a) - at(b));
+    const sorted = projections.toSorted((a, b) => at(a) - at(b));
     const groups: AnyProjection[][] = [];
     let from = Number.NEGATIVE_INFINITY;
     for (const projection of sorted) {

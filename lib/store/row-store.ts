@@ -1,10 +1,7 @@
 import type { Statement } from "better-sqlite3";
 import type { SqliteDatabase } from "./open.ts";
 import { tableName } from "./tables.ts";
-import type { Lane, TableShape } from "./tables.ts";
-
-/** Values of a row's key columns, in the table's order. */
-export type KeyValues = readonly (string | number)[];
+import type { KeyValues, Lane, TableShape } from "./tables.ts";
 
 /** Reads and writes one table's rows by key, with statements prepared once. */
 export interface RowStore<Row> {

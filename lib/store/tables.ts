@@ -176,14 +176,12 @@ export interface CheckpointRow {
 /**
  * A lane is one full set of the status tables. `main` is the truth. `fast` exists while `main`
  * catches up: folded from the newest message of each subject only, so that statuses are right
- * within seconds; readers use it as long as {@link LaneRow.active} says so.
+ * within seconds; readers use it as long as the table `lane` says that it is active.
  */
 export type Lane = "main" | "fast";
 
-export interface LaneRow {
-  lane: Lane;
-  active: 0 | 1;
-}
+/** Values of a row's key columns, in the table's order. */
+export type KeyValues = readonly (string | number)[];
 
 /** A read model's table as the writer and `verify` see it. */
 export interface TableShape<Row> {

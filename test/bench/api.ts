@@ -52,7 +52,7 @@ export async function measureApi(stage: Stage, figures: Figures): Promise<void> 
     const times = await askInTurn(origin, performance.now() + SECONDS * 1000);
     const { p99 } = await load;
     for (const [index, [name]] of PAGES.entries()) {
-      const sorted = Float64Array.from(times[index] ?? []).sort();
+      const sorted = Float64Array.from(times[index] ?? []).toSorted();
       figures.add(`${name}: p50`, quantile(sorted, 0.5), "ms");
       figures.add(`${name}: p99`, quantile(sorted, 0.99), "ms");
     }

@@ -49,7 +49,7 @@ while (seen < total && performance.now() < end) {
   lookForCommits();
   await new Promise((resolve) => setTimeout(resolve, 1));
 }
-const counted = latency.slice(Math.floor(total * WARM_UP), seen).sort();
+const counted = latency.slice(Math.floor(total * WARM_UP), seen).toSorted();
 process.stdout.write(
   `${JSON.stringify({
     lost: total - seen,

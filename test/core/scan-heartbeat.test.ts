@@ -39,7 +39,7 @@ function expectAgreement(text: string | Uint8Array): boolean {
 describe("scanning a heartbeat", () => {
   test("takes the usual one, in any order, with and without spaces, with nulls", () => {
     expect(expectAgreement(JSON.stringify(USUAL))).toBe(true);
-    const reversed = Object.fromEntries(Object.entries(USUAL).reverse());
+    const reversed = Object.fromEntries(Object.entries(USUAL).toReversed());
     expect(expectAgreement(JSON.stringify(reversed))).toBe(true);
     const spaced = JSON.stringify(USUAL).replaceAll('":', '": ').replaceAll(',"', ', "');
     expect(expectAgreement(spaced)).toBe(true);

@@ -17,6 +17,12 @@ const RUNNERS = ["front", "back"].map((name) => ({
   name,
   profile: "hd",
 }));
+function runnerAt(index: number): (typeof RUNNERS)[number] {
+  const runner = RUNNERS[index];
+  if (runner === undefined) throw new Error(`there is no runner ${index}`);
+  return runner;
+}
+
 const START = { stream: "S", streamCreated: "c", seq: 0, time: 0 };
 
 const beat = fc.record({
@@ -60,7 +66,7 @@ function heartbeats(beats: readonly Beat[]): HeartbeatMessage[] {
   const memos: unknown[][] = [[], []];
   return beats.map((given, index) => {
     time += given.gapMs;
-    const runner = RUNNERS[given.runner]!;
+    const runner = runnerAt(given.runner);
     const decoded = decodeHeartbeatBody(runner.runner, {
       pid: given.pid,
       host: given.host,
@@ -72,7 +78,7 @@ function heartbeats(beats: readonly Beat[]): HeartbeatMessage[] {
     if (!decoded.ok) throw new Error(decoded.rejection.message);
     const { heartbeat } = decoded;
     const processKey = `${runner.runner}|${heartbeat.host}|${heartbeat.pid}|${heartbeat.startedAt}`;
-    return { seq: index + 1, time, runner, processKey, memo: memos[given.runner]!, heartbeat };
+    return { seq: index + 1, time, runner, processKey, memo: memos[given.runner] ?? [], heartbeat };
   });
 }
 
@@ -94,7 +100,7 @@ function events(happenings: readonly Happening[]): EventMessage[] {
     };
     const decoded = decodeEvent(given.type, Buffer.from(JSON.stringify(body)));
     if (!decoded.ok) throw new Error(decoded.rejection.message);
-    const runner = RUNNERS[given.runner]!;
+    const runner = runnerAt(given.runner);
     return { seq: index + 1, time: 3_000_000 + index, runner, event: decoded.event };
   });
 }
@@ -114,8 +120,8 @@ function reopen(db: SqliteDatabase): Fold[] {
   return FOLDED.map((projection) => {
     const { name, version } = projection;
     const key = { projection: name, version, partition: 0, lane: "main" } as const;
-    const { seq, time } = checkpointStore(db).read(key)!;
-    return new Fold(db, projection, "main", { ...START, seq, time });
+    const row = checkpointStore(db).read(key);
+    return new Fold(db, projection, "main", { ...START, seq: row?.seq ?? 0, time: row?.time ?? 0 });
   });
 }
 

@@ -238,7 +238,7 @@ describe("the projector", () => {
           }
         : projection,
     );
-    await start(broken as AnyProjection[]);
+    await start(broken);
     const body = JSON.stringify({ v: 1, by: "test", reason: "night" });
     const { seq } = await jetstream(nc).publish("runbeat.ev.camera.front.hd.runner_paused", body);
     await foldedUpTo(seq, "restart_state");

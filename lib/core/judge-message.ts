@@ -1,11 +1,14 @@
-/** Which messages of a source can't be folded, and why. The projector leaves out the same ones. */
-import { decodeHeartbeat } from "../core/decode-heartbeat.ts";
-import { decodeEvent } from "../core/event.ts";
-import type { Rejection } from "../core/heartbeat.ts";
-import { RUNNER_KINDS } from "../core/runner-id.ts";
-import { eventOfTokens, runnerOfTokens, subjectPrefix } from "../core/subject.ts";
-import type { Prefixes } from "../core/subject.ts";
-import type { SourceKey } from "./emitter-position.ts";
+/** Which messages of a stream can't be folded, and why. The projector leaves out the same ones. */
+import { decodeHeartbeat } from "./decode-heartbeat.ts";
+import { decodeEvent } from "./event.ts";
+import type { Rejection } from "./heartbeat.ts";
+import { RUNNER_KINDS } from "./runner-id.ts";
+import { eventOfTokens, runnerOfTokens, subjectPrefix } from "./subject.ts";
+import type { Prefixes, StreamKey } from "./subject.ts";
+
+/** The streams that others publish to, whose messages are judged. */
+export const SOURCE_KEYS = ["heartbeats", "events"] as const satisfies readonly StreamKey[];
+export type SourceKey = (typeof SOURCE_KEYS)[number];
 
 /** Undefined for a message that is good. */
 export type Judge = (message: {
