@@ -42,6 +42,9 @@ export interface PullReaderOptions {
   readonly jsm: JetStreamManager;
   readonly stream: string;
   readonly start: ReaderStart;
+  readonly filterSubjects?: readonly string[];
+  /** Leaves out the bodies, which can be large. */
+  readonly headersOnly?: boolean;
   /** How many messages the owner has room for, those already asked for included. */
   readonly room: () => number;
   readonly onMessage: (message: PulledMessage) => void;
@@ -117,13 +120,18 @@ class HeaderText {
   }
 }
 
-function consumerConfig(start: ReaderStart): Partial<ConsumerConfig> {
+function consumerConfig(options: PullReaderOptions): Partial<ConsumerConfig> {
+  const { start, filterSubjects, headersOnly } = options;
   return {
     name: `runbeat_${nuid.next()}`,
     ...("fromSeq" in start
       ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, start.fromSeq) }
-      : // The last message of each subject needs a filter to say which subjects.
-        { deliver_policy: DeliverPolicy.LastPerSubject, filter_subject: ">" }),
+      : { deliver_policy: DeliverPolicy.LastPerSubject }),
+    // The last message of each subject needs a filter to say which subjects.
+    ...(filterSubjects !== undefined || "lastPerSubject" in start
+      ? { filter_subjects: [...(filterSubjects ?? [">"])] }
+      : {}),
+    ...(headersOnly === true ? { headers_only: true } : {}),
     ack_policy: AckPolicy.None,
     replay_policy: ReplayPolicy.Instant,
     inactive_threshold: nanos(INACTIVE_THRESHOLD_MS),
@@ -166,7 +174,7 @@ class PullReaderRun implements PullReader {
     });
     void this.#subscription.closed.then(() => this.#stop("the connection was closed"));
     try {
-      const info = await jsm.consumers.add(stream, consumerConfig(this.#options.start));
+      const info = await jsm.consumers.add(stream, consumerConfig(this.#options));
       this.#consumer = info.name;
       if (info.num_pending === 0 && !this.#isEnded) this.#options.onEnd?.();
     } catch (error) {

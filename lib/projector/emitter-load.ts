@@ -1,24 +1,20 @@
 /** What the emitter reads before it begins: its positions, and what its streams hold already. */
-import { setTimeout as delay } from "node:timers/promises";
 import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { AppError } from "../core/errors.ts";
-import { RESOLVED_WORD } from "../core/quarantine.ts";
+import { REJECT_REASONS } from "../core/heartbeat.ts";
+import { SOURCE_KEYS } from "../core/judge-message.ts";
+import type { SourceKey } from "../core/judge-message.ts";
 import { quarantineSubject, runnerOfTokens, streamName, subjectPrefix } from "../core/subject.ts";
 import type { Prefixes, StreamKey } from "../core/subject.ts";
-import type { ReaderStart } from "../nats/ordered-reader.ts";
-import { openPullReader } from "../nats/pull-reader.ts";
 import type { PulledMessage } from "../nats/pull-reader.ts";
+import { readToEnd } from "../nats/read-to-end.ts";
 import { sourceReference } from "./emitter-messages.ts";
 import type { SourceReference } from "./emitter-messages.ts";
-import type { SourceKey, SourcePosition } from "./emitter-position.ts";
+import type { SourcePosition } from "./emitter-position.ts";
 import type { KnownReject } from "./emitter-rejects.ts";
 import { SampledRunner } from "./emitter-snapshots.ts";
 import { seqsToCheck } from "./emitter-start.ts";
 import type { OutputNow, StreamNow } from "./emitter-start.ts";
-
-/** A stream whose end is not reached in this time is not read to its end. */
-const MAX_READ_MS = 60_000;
 
 export interface LoadContext {
   readonly nc: NatsConnection;
@@ -81,7 +77,7 @@ export async function loadRunners(
   const { prefixes } = context;
   const prefix = subjectPrefix(prefixes, "snapshots");
   const heartbeatPrefix = subjectPrefix(prefixes, "heartbeats");
-  await readToEnd(context, "snapshots", { lastPerSubject: true }, (message) => {
+  const take = (message: PulledMessage): void => {
     const tokens = message.subject.slice(prefix.length);
     const id = runnerOfTokens(tokens);
     if (id === undefined) return;
@@ -91,7 +87,9 @@ export async function loadRunners(
     runner.keptSeq = isOf(heartbeats, reference) ? reference.seq : 0;
     runner.storedSeq = message.seq;
     runners.set(heartbeatPrefix + tokens, runner);
-  });
+  };
+  const start = { lastPerSubject: true } as const;
+  await readToEnd({ ...readingOptions(context, "snapshots"), start, onMessage: take });
   return runners;
 }
 
@@ -116,11 +114,9 @@ export async function loadQuarantined(
     heartbeats: { known: new Map(), throughSeq: undefined },
     events: { known: new Map(), throughSeq: undefined },
   };
-  const resolved = quarantineSubject(context.prefixes, RESOLVED_WORD);
-  await readToEnd(context, "quarantine", { fromSeq }, (message) => {
-    if (message.subject === resolved) return;
+  const take = (message: PulledMessage): void => {
     const reference = sourceReference(message.headerLookup);
-    for (const key of ["heartbeats", "events"] as const) {
+    for (const key of SOURCE_KEYS) {
       if (!isOf(sources[key].stream, reference)) continue;
       found[key].throughSeq = reference.throughSeq;
       if (reference.seq > sources[key].afterSeq) {
@@ -130,41 +126,20 @@ export async function loadQuarantined(
         });
       }
     }
+  };
+  const filterSubjects = REJECT_REASONS.map((reason) =>
+    quarantineSubject(context.prefixes, reason),
+  );
+  await readToEnd({
+    ...readingOptions(context, "quarantine"),
+    start: { fromSeq },
+    filterSubjects,
+    onMessage: take,
   });
   return found;
 }
 
-async function readToEnd(
-  { nc, readingNc, jsm, prefixes }: LoadContext,
-  key: StreamKey,
-  start: ReaderStart,
-  take: (message: PulledMessage) => void,
-): Promise<void> {
+function readingOptions({ nc, readingNc, jsm, prefixes }: LoadContext, key: StreamKey) {
   const stream = streamName(prefixes, key);
-  const fail = (why: string): never => {
-    throw new AppError("unavailable", `stream ${stream} can't be read to its end: ${why}`);
-  };
-  let reachEnd: (() => void) | undefined;
-  const atEnd = new Promise<void>((resolve) => {
-    reachEnd = resolve;
-  });
-  const reader = await openPullReader({
-    nc: readingNc ?? nc,
-    jsm,
-    stream,
-    start,
-    room: () => Number.POSITIVE_INFINITY,
-    onMessage: take,
-    onEnd: () => reachEnd?.(),
-  });
-  const timer = new AbortController();
-  const tooLong = delay(MAX_READ_MS, undefined, { signal: timer.signal }).then(() =>
-    fail("it takes too long"),
-  );
-  try {
-    await Promise.race([atEnd, reader.ended.then(fail), tooLong]);
-  } finally {
-    timer.abort();
-    await reader.close();
-  }
+  return { nc: readingNc ?? nc, jsm, stream, headersOnly: true };
 }

@@ -1,8 +1,9 @@
 /** Finds out where to go on, from nothing but what NATS holds. */
 import type { Logger } from "pino";
+import type { SourceKey } from "../core/judge-message.ts";
 import { describeSnapshots, describeStream, loadQuarantined, timesOf } from "./emitter-load.ts";
 import type { LoadContext, Quarantined } from "./emitter-load.ts";
-import type { PositionStore, SourceKey, StoredPosition } from "./emitter-position.ts";
+import type { PositionStore, StoredPosition } from "./emitter-position.ts";
 import type { KnownReject } from "./emitter-rejects.ts";
 import { startOfSource } from "./emitter-start.ts";
 import type { OutputNow, SourceStart, StartFacts, StreamNow } from "./emitter-start.ts";

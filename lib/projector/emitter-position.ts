@@ -4,10 +4,7 @@ import type { JetStreamClient, JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { z } from "zod";
 import { AppError } from "../core/errors.ts";
-import type { StreamKey } from "../core/subject.ts";
-
-/** The two streams that are judged. */
-export type SourceKey = Extract<StreamKey, "heartbeats" | "events">;
+import type { SourceKey } from "../core/judge-message.ts";
 
 const markSchema = z.object({ seq: z.number().int().min(0), time: z.number() });
 const outputSchema = z.object({ created: z.string(), last_seq: z.number().int().min(0) });
