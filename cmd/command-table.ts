@@ -49,6 +49,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./prune.ts"),
   },
   {
+    name: "quarantine",
+    summary: "look at messages that could not be folded, put them back or discard them",
+    load: async () => await import("./quarantine.ts"),
+  },
+  {
     name: "verify",
     summary: "fold the streams again and compare: are the read models right?",
     load: async () => await import("./verify.ts"),
