@@ -51,7 +51,8 @@ function standardError(): DestinationStream {
   return build({
     destination: STDERR,
     sync: true,
-    ignore: "process",
+    singleLine: true,
+    ignore: "process,pid",
     translateTime: "HH:MM:ss",
   });
 }
