@@ -6,7 +6,6 @@ import { SETTING_LIST } from "../config/setting-list.ts";
 import { requireReadKey } from "../lib/api/keys.ts";
 import { AppError } from "../lib/core/errors.ts";
 import { takeExclusiveLock } from "../lib/store/exclusive-lock.ts";
-import type { ExclusiveLock } from "../lib/store/exclusive-lock.ts";
 import { reservePort } from "./api-address.ts";
 import { startChildCommand } from "./child-command.ts";
 import { Closers } from "./closers.ts";
@@ -72,28 +71,18 @@ interface Started {
 }
 
 async function start(context: Context, closers: Closers, signal: AbortSignal): Promise<Started> {
-  const { settings, paths, log } = context;
+  const { settings, paths } = context;
   requireReadKey(settings.http.host, settings.http.readKey);
   const fleet = loadFleet(paths.fleetFile, context.environment);
-  const lock = lockDataFolder(context);
-  closers.push("the lock of the data folder", () => lock.release());
+  takeLocks(context, closers);
   const port = await reservePort(settings);
   const nats = await startNats(context, signal);
   closers.push("NATS", async () => await nats.stop());
   const maxBytes = await prepareStreams(context, nats, signal);
   const env = childEnvironment(context, { nats, port, maxBytes });
-  const args = context.fileArguments;
-  const children = ["projector", "api"].map((name) => {
-    const child = startChildCommand({ name, args, env, log });
-    closers.push(`the ${name}`, async () => await child.stop());
-    return child.failed;
-  });
   const apiUrl = configuredUrl({ ...settings, http: { ...settings.http, port } });
-  const failed = Promise.race(children);
-  failed.catch(() => {});
-  const waiting = new AbortController();
-  closers.push("the wait for the API", () => waiting.abort());
-  await Promise.race([untilAnswering(apiUrl, AbortSignal.any([signal, waiting.signal])), failed]);
+  const failed = startOwnCommands(context, closers, env);
+  await Promise.race([untilAnswering(apiUrl, closers, signal), failed]);
   writeUpRecord(paths, { natsUrl: nats.url, apiUrl });
   closers.push("the addresses", () => removeUpRecord(paths));
   const runners = await startFleetRunners(context, {
@@ -102,7 +91,7 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
     apiUrl,
     heartbeatKey: heartbeatKey(context),
     env,
-    args,
+    args: context.fileArguments,
     signal,
   });
   closers.push("the fleet", async () => await runners.stop());
@@ -110,17 +99,48 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
   return { failed };
 }
 
-/** @throws AppError `conflict` that says who has it. */
-function lockDataFolder({ paths }: Context): ExclusiveLock {
-  const lock = takeExclusiveLock(join(paths.dataDir, "up.lock"));
-  if (lock !== undefined) return lock;
+/** @throws AppError `conflict` that says who has one. */
+function takeLocks({ paths }: Context, closers: Closers): void {
+  const data = takeExclusiveLock(join(paths.dataDir, "up.lock"));
+  if (data === undefined) {
+    throw new AppError(
+      "conflict",
+      `Another runbeat up${whoIsUp(paths)} runs on the data folder ${paths.dataDir}: stop it, or ` +
+        "give this one a folder and ports of its own with --data-dir, --port and RUNBEAT_NATS_PORT",
+    );
+  }
+  closers.push("the lock of the data folder", () => data.release());
+  const enforcer = takeExclusiveLock(paths.lockFile);
+  if (enforcer === undefined) {
+    throw new AppError(
+      "conflict",
+      `Another enforcer holds ${paths.lockFile}, and one is enough for a host: stop it, or give ` +
+        "this one a lock of its own with ENFORCER_LOCK_FILE",
+    );
+  }
+  closers.push("the lock of the enforcer", () => enforcer.release());
+}
+
+function whoIsUp(paths: Context["paths"]): string {
   const other = readUpRecord(paths);
-  const who = other === undefined ? "" : ` (process ${other.process.pid}, API at ${other.apiUrl})`;
-  throw new AppError(
-    "conflict",
-    `Another runbeat up${who} runs on the data folder ${paths.dataDir}: stop it, or give this one ` +
-      "a folder and ports of its own with --data-dir, --port and RUNBEAT_NATS_PORT",
-  );
+  return other === undefined ? "" : ` (process ${other.process.pid}, API at ${other.apiUrl})`;
+}
+
+/** @returns what rejects when one of them can't be kept running. */
+function startOwnCommands(
+  { log, fileArguments }: Context,
+  closers: Closers,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<never> {
+  const failures = ["projector", "api"].map((name) => {
+    const child = startChildCommand({ name, args: fileArguments, env, log });
+    closers.push(`the ${name}`, async () => await child.stop());
+    return child.failed;
+  });
+  const failed = Promise.race(failures);
+  // Whoever waits for it hears of it; while nobody does, that is no fault.
+  failed.catch(() => {});
+  return failed;
 }
 
 interface Decided {
@@ -154,7 +174,10 @@ function valueAt(node: unknown, path: readonly string[]): unknown {
 }
 
 /** @throws AppError `unavailable` when the API does not answer in time. */
-async function untilAnswering(url: string, signal: AbortSignal): Promise<void> {
+async function untilAnswering(url: string, closers: Closers, stopping: AbortSignal): Promise<void> {
+  const ending = new AbortController();
+  closers.push("the wait for the API", () => ending.abort());
+  const signal = AbortSignal.any([stopping, ending.signal]);
   const deadline = performance.now() + READY_MS;
   while (performance.now() < deadline) {
     signal.throwIfAborted();

@@ -166,13 +166,23 @@ describe("runbeat up", { timeout: TEST_MS }, () => {
     await untilGone(up);
   });
 
-  it("lets nobody else onto its data folder, and says who is there", async () => {
+  it("lets nobody else onto its data folder or its enforcer's lock, and says who is there", async () => {
     const up = startUp({ env: { RUNBEAT_FLEET: fleetFile(QUIET) } });
     const { process: own, apiUrl } = await up.record();
     const second = await beside(up, "up");
     expect(second.code).toBe(1);
     expect(second.stderr).toMatch(/Another runbeat up .* runs on the data folder/);
     expect(second.stderr).toContain(`process ${own.pid}, API at ${apiUrl}`);
+    const third = await runCommand(["up"], {
+      cwd: makeTempDir("third"),
+      env: {
+        ...up.environment(),
+        RUNBEAT_DATA_DIR: makeTempDir("third"),
+        ENFORCER_LOCK_FILE: join(up.dataDir, "enforcer.lock"),
+      },
+    });
+    expect(third.code).toBe(1);
+    expect(third.stderr).toMatch(/Another enforcer holds .*enforcer\.lock/);
     expect((await fetch(`${apiUrl}/livez`)).status).toBe(200);
   });
 });
