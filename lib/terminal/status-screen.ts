@@ -138,9 +138,12 @@ function runnerLines(screen: StatusScreen, looks: TerminalLooks): string[] {
   const rule = ruleLine([titles, ...lines], looks);
   const full = lines.map((line, index) => [line, ...noteLines(fields, rows[index], looks)]);
   const ours = items.filter((item) => !isAdditional(item)).length;
-  const top = [paint(titles, "bold", looks), rule, ...full.slice(0, ours).flat()];
+  const head = [paint(titles, "bold", looks), rule];
+  const top = [...head, ...full.slice(0, ours).flat()];
   if (ours === items.length) return top;
-  return [...top, "", paint(ADDITIONAL, "bold", looks), rule, ...full.slice(ours).flat()];
+  const title = paint(ADDITIONAL, "bold", looks);
+  if (ours === 0) return [title, ...head, ...full.flat()];
+  return [...top, "", title, rule, ...full.slice(ours).flat()];
 }
 
 /** Neither announced by whoever started it nor in the fleet file. */

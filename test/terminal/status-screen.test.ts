@@ -191,6 +191,13 @@ describe("the status screen", () => {
     expect(show([runner(over)])).toContain(text);
   });
 
+  it("has one table where all processes are additional", () => {
+    const lines = show([runner({ managed: false })]).split("\n");
+    expect(lines.filter((line) => line.startsWith("──"))).toHaveLength(1);
+    expect(lines[5]).toContain("ADDITIONAL PROCESSES");
+    expect(lines[6]).toMatch(/^PROCESS +STATUS/);
+  });
+
   it("can't be drawn upon by a runner's error", () => {
     const text = show([runner({ last_error: "bad\u001B[2J\nroot# " })]);
     expect(text).not.toContain("\u001B");
