@@ -10,7 +10,7 @@ export async function waitFor<T>(
   condition: () => T | Promise<T>,
   options: { readonly timeoutMs?: number; readonly what?: string } = {},
 ): Promise<Exclude<T, false | null | undefined>> {
-  const { timeoutMs = 10_000, what = "the condition" } = options;
+  const { timeoutMs = 20_000, what = "the condition" } = options;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const outcome = await attempt(condition);
