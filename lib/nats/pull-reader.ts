@@ -29,6 +29,7 @@ const SILENCE_LIMIT_MS = 3_500;
 /** Statuses of a pull request. */
 const IDLE = 100;
 const EXPIRED = 408;
+const NO_RESPONDERS = 503;
 /** A request that was served whole, or as far as its bytes allow; any other 409 ends the reader. */
 const REQUEST_OVER = /batch completed|maxbytes/i;
 /** The server removes the consumer of a reader that vanished after this time. */
@@ -281,6 +282,7 @@ class PullReaderRun implements PullReader {
   #control({ headers }: Msg): void {
     if (headers === undefined || headers.code === IDLE) return;
     const isOver = headers.code === EXPIRED || REQUEST_OVER.test(headers.description);
+    if (headers.code === NO_RESPONDERS) return this.#stop("its consumer is gone");
     if (!isOver) return this.#stop(headers.description || `status ${headers.code}`);
     const undelivered = Number(headers.get("Nats-Pending-Messages"));
     this.#awaited = Math.max(0, this.#awaited - undelivered);

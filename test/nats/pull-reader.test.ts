@@ -92,7 +92,7 @@ describe("the pull reader", () => {
   test("ends, and says why, when its stream is deleted", async () => {
     const { reader } = await open();
     await jsm.streams.delete("S");
-    expect(await reader.ended).toMatch(/deleted/i);
+    expect(await reader.ended).toMatch(/deleted|gone/i);
   });
 
   test("can't be opened where there is no stream", async () => {
