@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { formatTime } from "../core/time.ts";
+import { timeText } from "./time-text.ts";
 
 export const AS_OF_EXAMPLE = { seq: 48_211, time: "2026-01-31T03:12:01.357Z", lag_ms: 0 };
 
@@ -26,27 +26,26 @@ export interface AsOf {
 }
 
 /**
- * A JSON object as text, without and with what changes by the mere passing of time. The tag covers
- * the first, the client gets the second.
+ * A JSON object as text in two pieces: what lasts, and what changes by the mere passing of time.
+ * The tag covers the first, the client gets both.
  */
 export interface Part {
   readonly lasting: string;
-  readonly full: string;
+  readonly passing: string;
 }
 
 /** An object in which nothing changes by itself. */
 export function part(value: object): Part {
-  const text = JSON.stringify(value);
-  return { lasting: text, full: text };
+  return { lasting: JSON.stringify(value), passing: "" };
 }
 
-/** An object with the age of something, `age_ms`, added. */
-export function agingPart(lasting: string, ageMs: number | null): Part {
-  return { lasting, full: `${lasting.slice(0, -1)},"age_ms":${ageMs}}` };
+/** @param open an object's text without its closing brace, to which the age of something is added. */
+export function agingPart(open: string, ageMs: number | null): Part {
+  return { lasting: open, passing: `,"age_ms":${ageMs}}` };
 }
 
 function asOfText({ seq, time, lagMs }: AsOf): string {
-  return `{"seq":${seq},"time":"${formatTime(time)}","lag_ms":${lagMs}}`;
+  return `{"seq":${seq},"time":${timeText(time)},"lag_ms":${lagMs}}`;
 }
 
 /** A list: its items, where it goes on, and the moment that it is of. */
@@ -60,15 +59,15 @@ export function listAnswer(
   for (const { lasting } of parts) hash.update(lasting).update("\n");
   // The cursor holds a time; where the list goes on, its last item tells.
   hash.update(cursor === null ? "end" : "more");
-  const items = parts.map(({ full }) => full).join(",");
+  const items = parts.map(({ lasting, passing }) => lasting + passing).join(",");
   const next = JSON.stringify(cursor);
   const text = `{"items":[${items}],"next_cursor":${next},"as_of":${asOfText(asOf)}}`;
   return tagged(c, text, hash.digest("base64url"));
 }
 
 /** One object, with the moment that it is of. */
-export function objectAnswer(c: Context, { lasting, full }: Part, asOf: AsOf): Response {
-  const text = `${full.slice(0, -1)},"as_of":${asOfText(asOf)}}`;
+export function objectAnswer(c: Context, { lasting, passing }: Part, asOf: AsOf): Response {
+  const text = `${(lasting + passing).slice(0, -1)},"as_of":${asOfText(asOf)}}`;
   return tagged(c, text, createHash("sha1").update(lasting).digest("base64url"));
 }
 

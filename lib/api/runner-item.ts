@@ -6,9 +6,9 @@ import type { AnnouncedRow, BeatFacts, BeatFigures, RunnerView } from "../core/r
 import type { CurrentProcess } from "../core/current-process.ts";
 import { RUNNER_KINDS } from "../core/runner-id.ts";
 import { CAUSES, healthOf, STATUSES } from "../core/status.ts";
-import { formatTime } from "../core/time.ts";
 import { agingPart } from "./answer.ts";
 import type { Part } from "./answer.ts";
+import { timeText } from "./time-text.ts";
 
 export const timeSchema = z.iso.datetime().openapi({ example: "2026-01-31T03:12:00.000Z" });
 export const runnerNameSchema = z
@@ -155,17 +155,13 @@ export const runnerSchema = z
   })
   .openapi("Runner", { example: RUNNER_EXAMPLE });
 
-function time(epochMs: number | null): string {
-  return epochMs === null ? "null" : `"${formatTime(epochMs)}"`;
-}
-
 function text(value: string | null): string {
   return value === null ? "null" : JSON.stringify(value);
 }
 
 /** Known starts are times; 0 stands for one that nobody knows. */
 function start(epochMs: number): string {
-  return time(epochMs === 0 ? null : epochMs);
+  return timeText(epochMs === 0 ? null : epochMs);
 }
 
 function processText(current: CurrentProcess<AnnouncedRow>, restarts: number): string {
@@ -173,7 +169,7 @@ function processText(current: CurrentProcess<AnnouncedRow>, restarts: number): s
   return (
     `{"host":${text(current.host)},"pid":${current.pid},"started_at":${start(current.startedAt)},` +
     `"state":"${current.state}","restarts":${restarts},"exit_code":${announced?.exit_code ?? null},` +
-    `"signal":${text(announced?.signal ?? null)},"ended_at":${time(announced?.ended_at ?? null)},` +
+    `"signal":${text(announced?.signal ?? null)},"ended_at":${timeText(announced?.ended_at ?? null)},` +
     `"end_reason":${text(announced?.end_reason ?? null)}}`
   );
 }
@@ -185,16 +181,16 @@ function beatText(beat: BeatFacts, figures: BeatFigures): string {
     `{"seq":${seq},"fps":${fps},"detected":${detected},"matched":${matched},` +
     `"latency_ms":${latency_ms},"checks":${checks ?? "{}"},"metrics":${metrics ?? "{}"},` +
     `"labels":${beat.labels ?? "{}"},"resources":${resources ?? "{}"},"detail":${detail ?? "{}"},` +
-    `"camera_state":${text(figures.camera_state)},"heavy_at":${time(figures.heavy_at)}}`
+    `"camera_state":${text(figures.camera_state)},"heavy_at":${timeText(figures.heavy_at)}}`
   );
 }
 
 function restartText(restart: RunnerView["restart"]): string {
   return (
     `{"attempt_count":${restart?.attempt_count ?? 0},` +
-    `"last_attempt_at":${time(restart?.last_attempt_at ?? null)},` +
+    `"last_attempt_at":${timeText(restart?.last_attempt_at ?? null)},` +
     `"last_failure_reason":${text(restart?.last_failure_reason ?? null)},` +
-    `"cooldown_until":${time(restart?.cooldown_until ?? null)}}`
+    `"cooldown_until":${timeText(restart?.cooldown_until ?? null)}}`
   );
 }
 
@@ -217,16 +213,16 @@ export function runnerPart(view: RunnerView, now: number): Part {
   const lastAt = beat?.last_heartbeat_at ?? null;
   const skew = figures?.ts == null || lastAt === null ? null : figures.ts - lastAt;
   const health = beat === undefined ? "null" : `"${healthOf(beat.health)}"`;
-  const lasting =
-    `{${nameText(view.runner)},"status":"${status.status}","status_since":${time(status.since)},` +
+  const open =
+    `{${nameText(view.runner)},"status":"${status.status}","status_since":${timeText(status.since)},` +
     `"cause":"${status.cause}","health":${health},"paused":${restart?.paused === 1},` +
     `"retired":${restart?.retired === 1},"managed":${current?.announced !== undefined},` +
-    `"duplicate":${view.duplicate},"registered_at":${time(restart?.registered_at ?? null)},` +
-    `"last_heartbeat_at":${time(lastAt)},"interval_sec":${view.intervalSec},` +
+    `"duplicate":${view.duplicate},"registered_at":${timeText(restart?.registered_at ?? null)},` +
+    `"last_heartbeat_at":${timeText(lastAt)},"interval_sec":${view.intervalSec},` +
     `"clock_skew_ms":${skew},"last_error":${text(figures?.last_error ?? "")},` +
-    `"last_error_at":${time(figures?.last_error_at ?? null)},` +
+    `"last_error_at":${timeText(figures?.last_error_at ?? null)},` +
     `"process":${current === undefined ? "null" : processText(current, view.restarts)},` +
     `"heartbeat":${beat === undefined || figures === undefined ? "null" : beatText(beat, figures)},` +
-    `"restart":${restartText(restart)},"desired":${desiredText(view.declared)}}`;
-  return agingPart(lasting, lastAt === null ? null : Math.max(0, now - lastAt));
+    `"restart":${restartText(restart)},"desired":${desiredText(view.declared)}`;
+  return agingPart(open, lastAt === null ? null : Math.max(0, now - lastAt));
 }

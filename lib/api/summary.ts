@@ -1,15 +1,17 @@
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { HEALTH_VALUES } from "../core/heartbeat.ts";
-import type { CheckpointView, Counts, Moment } from "../core/read-models.ts";
+import type { CheckpointView, Counts, Moment, Summary } from "../core/read-models.ts";
 import { RUNNER_KINDS } from "../core/runner-id.ts";
 import { STATUSES } from "../core/status.ts";
 import { formatTime } from "../core/time.ts";
 import { asOfSchema, objectAnswer } from "./answer.ts";
+import type { Part } from "./answer.ts";
 import { asOf } from "./api.ts";
 import type { Api } from "./api.ts";
 import type { StreamState } from "./pipeline-watch.ts";
 import { runnerNameSchema, timeSchema } from "./runner-item.ts";
+import { timeText } from "./time-text.ts";
 
 const count = z.number().int().min(0);
 
@@ -79,33 +81,29 @@ export function addSummaryRoutes(api: Api): void {
 function showSummary(api: Api, c: Context): Response {
   const moment = api.monitor.moment();
   const summary = api.models.summary(moment);
-  const { oldestSilence, kinds, seq } = summary;
-  const ageless = {
+  const counted = {
     ...plain(summary),
-    kinds,
-    oldest_silence: oldestSilence && {
-      runner: oldestSilence.runner,
-      last_heartbeat_at: formatTime(oldestSilence.lastHeartbeatAt),
-    },
+    kinds: summary.kinds,
     projections: projectionsOf(api.models.checkpoints().rows, api.monitor.streams()),
   };
-  const full: Omit<z.input<typeof summarySchema>, "as_of"> = {
-    ...ageless,
-    oldest_silence:
-      ageless.oldest_silence === undefined
-        ? null
-        : { ...ageless.oldest_silence, age_ms: ageOf(oldestSilence, moment) },
+  // The silence comes last: of all this, only its age grows by itself.
+  const open = JSON.stringify(counted).slice(0, -1);
+  return objectAnswer(c, withSilence(open, summary, moment), asOf(api, summary.seq, moment));
+}
+
+function withSilence(open: string, { oldestSilence }: Summary, { now }: Moment): Part {
+  if (oldestSilence === undefined)
+    return { lasting: `${open},"oldest_silence":null}`, passing: "" };
+  const { runner, lastHeartbeatAt } = oldestSilence;
+  const silence = `{"runner":"${runner}","last_heartbeat_at":${timeText(lastHeartbeatAt)}`;
+  return {
+    lasting: `${open},"oldest_silence":${silence}`,
+    passing: `,"age_ms":${Math.max(0, now - lastHeartbeatAt)}}}`,
   };
-  const part = { lasting: JSON.stringify(ageless), full: JSON.stringify(full) };
-  return objectAnswer(c, part, asOf(api, seq, moment));
 }
 
 function plain({ total, status, health }: Counts): Counts {
   return { total, status, health };
-}
-
-function ageOf(silence: { lastHeartbeatAt: number } | undefined, { now }: Moment): number {
-  return Math.max(0, now - (silence?.lastHeartbeatAt ?? now));
 }
 
 /** Every projection of the full tables, with how many messages it has before it. */
