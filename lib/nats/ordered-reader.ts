@@ -54,7 +54,8 @@ export interface Reader {
   readonly pendingAtStart: number;
   /** Resolves, with the reason, once the reader has ended; it never rejects. */
   readonly ended: Promise<string>;
-  close(): Promise<void>;
+  /** @param why what `ended` then says. */
+  close(why?: string): Promise<void>;
 }
 
 /** What an ordered consumer's acknowledgement subject tells of a message. */
@@ -212,8 +213,8 @@ class ReaderRun implements Reader {
     if (this.pendingAtStart === 0 && !this.#isEnded) this.#options.onEnd?.();
   }
 
-  async close(): Promise<void> {
-    this.#stop("it was closed");
+  async close(why = "it was closed"): Promise<void> {
+    this.#stop(why);
     const { nc, jsm, stream } = this.#options;
     if (this.#consumer === undefined || nc.isClosed()) return;
     // A consumer that can't be deleted soon goes by itself after its inactive threshold.

@@ -69,6 +69,8 @@ export class Follower {
   #isClosing = false;
   #isScheduled = false;
   #isBroken = false;
+  /** What is asked without a connection is answered by nothing but a time-out. */
+  #isCut = false;
   #isAtEnd = false;
   #batchMessages = 0;
   #pending = 0;
@@ -94,6 +96,18 @@ export class Follower {
     this.#wake();
     await this.#reader?.close();
     await this.#done;
+  }
+
+  /** The connection is lost, and the consumer with it: waits for `resume`, not for silence. */
+  interrupt(): void {
+    this.#isCut = true;
+    void this.#reader?.close("the connection to NATS was lost");
+  }
+
+  /** The connection is back. */
+  resume(): void {
+    this.#isCut = false;
+    this.#wake();
   }
 
   async #run(): Promise<void> {
@@ -171,7 +185,7 @@ export class Follower {
     );
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      setTimeout(resolve, reason.waitMs);
+      if (!this.#isCut) setTimeout(resolve, reason.waitMs);
     });
   }
 

@@ -60,6 +60,8 @@ class ProjectorRun implements Projector {
   readonly #behind = new Set<string>();
   /** Projections whose fold threw; tried again by the next projector. */
   readonly #stopped = new Set<string>();
+  /** Connections that are lost at the moment. */
+  readonly #down = new Set<NatsConnection>();
   #closers: (() => Promise<void>)[] = [];
   #caughtUp: () => void = () => undefined;
 
@@ -81,6 +83,8 @@ class ProjectorRun implements Projector {
       const ours = projections.filter((projection) => projection.stream === stream);
       for (const group of this.#groups(ours)) this.#follow(stream, group);
     }
+    const { nc, readingNc = nc } = this.#options;
+    for (const connection of new Set([nc, readingNc])) void this.#watch(connection);
     const retention = startRetention({ ...this.#options, jsm: this.#jsm });
     this.#closers.push(() => retention.close());
   }
@@ -89,6 +93,18 @@ class ProjectorRun implements Projector {
     await Promise.all(this.#followers.map((follower) => follower.close()));
     await this.#fastLane.close();
     for (const close of this.#closers.toReversed()) await close();
+  }
+
+  async #watch(nc: NatsConnection): Promise<void> {
+    for await (const { type } of nc.status()) {
+      if (type === "disconnect") {
+        this.#down.add(nc);
+        for (const follower of this.#followers) follower.interrupt();
+      } else if (type === "reconnect") {
+        this.#down.delete(nc);
+        if (this.#down.size === 0) for (const follower of this.#followers) follower.resume();
+      }
+    }
   }
 
   /** A new projector gives projections that had stopped another try. */
