@@ -1,7 +1,7 @@
 /** The product as it runs: built once for the run, started as child processes, killed at will. */
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { closeSync, cpSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, cpSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -9,6 +9,9 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const STOP_MS = 20_000;
+/** Where setpriv exists, nothing outlives a test process that is killed. */
+const SETPRIV = "/usr/bin/setpriv";
+const DIES_WITH_US = existsSync(SETPRIV) ? [SETPRIV, "--pdeathsig", "KILL"] : [];
 
 /**
  * Compiles the product into a folder of its own, so that nothing changes under a running test.
@@ -69,7 +72,9 @@ export class Program {
     if (this.isRunning) throw new Error(`${this.#options.args[0] ?? ""} runs already`);
     const { main, args, env, logFile } = this.#options;
     const log = openSync(logFile, "a");
-    const child = spawn(process.execPath, [main, ...args], { env, stdio: ["ignore", log, log] });
+    const command = [...DIES_WITH_US, process.execPath, main, ...args];
+    const [file = "", ...rest] = command;
+    const child = spawn(file, rest, { env, stdio: ["ignore", log, log] });
     closeSync(log);
     this.#child = child;
     this.#gone = new Promise((resolve) => child.once("exit", () => resolve()));

@@ -3,6 +3,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   rmSync,
   statSync,
@@ -86,6 +87,7 @@ export async function startNats(stage: Stage): Promise<void> {
   stage.natsPids.push(stage.nats.pid);
 }
 
+const COMPRESSED = "cmp";
 /** Streams that may lose their last moments with the power, and most bytes that are cut off here. */
 const LOSES_TAIL = { HEARTBEATS: 524_288, SNAPSHOTS: 32_768, QUARANTINE: 32_768 } as const;
 
@@ -100,9 +102,15 @@ export function loseTails(stage: Stage, part: () => number): void {
     const folder = join(streams, `RUNBEAT_${name}`, "msgs");
     const blocks = readdirSync(folder).map((file) => Number(/^(\d+)\.blk$/.exec(file)?.[1] ?? 0));
     const file = join(folder, `${Math.max(...blocks)}.blk`);
-    if (existsSync(file))
+    if (isBeingWritten(file))
       truncateSync(file, Math.max(0, statSync(file).size - Math.floor(part() * most)));
   }
+}
+
+/** A block that is full is compressed as a whole, and begins with a mark. */
+function isBeingWritten(file: string): boolean {
+  if (!existsSync(file)) return false;
+  return readFileSync(file).subarray(0, COMPRESSED.length).toString("latin1") !== COMPRESSED;
 }
 
 /** The tables are made anew from the streams. */
