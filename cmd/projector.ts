@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { setTimeout as delay } from "node:timers/promises";
 import { Command } from "commander";
 import { connectNats } from "../lib/nats/connect.ts";
 import { stateBucket } from "../lib/nats/stream-declarations.ts";
@@ -14,6 +15,9 @@ import { natsOptions } from "./nats-options.ts";
 import { prefixesOf, streamOptions } from "./stream-options.ts";
 import { untilStopped } from "./until-stopped.ts";
 import { whenAvailable } from "./when-available.ts";
+
+/** With a long backlog, judging for quarantine and snapshots begins this late. */
+const EMITTER_HEAD_START_MS = 15_000;
 
 export function command(): Command {
   return new Command("projector")
@@ -68,6 +72,9 @@ async function run(context: Context): Promise<void> {
       everySec: settings.heartbeat.logEverySec,
       log,
     };
+    // Judging shares this thread: a cold start tells the statuses first.
+    const headStart = delay(EMITTER_HEAD_START_MS, undefined, { ref: false });
+    await Promise.race([projector.caughtUp, headStart, stopping]);
     const emitter = await whenAvailable(() => startEmitter(emitterOptions), again);
     opened.push(() => emitter.stop());
     log.info({ reason: await stopping }, "the projector stops");
