@@ -1,8 +1,9 @@
 /** A lock that dies with its holder, however it dies: SQLite's own, on a file made for it. */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import Database from "better-sqlite3";
 import { AppError, messageOf } from "../core/errors.ts";
+import { Database } from "./sqlite.ts";
+import type { SqliteDatabase } from "./sqlite.ts";
 
 export interface ExclusiveLock {
   release(): void;
@@ -13,7 +14,7 @@ export interface ExclusiveLock {
  * @throws AppError `unavailable` when the file can't be made.
  */
 export function takeExclusiveLock(file: string): ExclusiveLock | undefined {
-  let db: Database.Database | undefined;
+  let db: SqliteDatabase | undefined;
   try {
     mkdirSync(dirname(file), { recursive: true });
     db = new Database(file, { timeout: 0 });

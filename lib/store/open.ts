@@ -1,9 +1,12 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
-import Database from "better-sqlite3";
 import { Kysely, Migrator, SqliteDialect } from "kysely";
 import { migrations } from "../../migrations/index.ts";
 import { AppError, messageOf } from "../core/errors.ts";
+import { Database } from "./sqlite.ts";
+import type { SqliteDatabase } from "./sqlite.ts";
+
+export type { SqliteDatabase } from "./sqlite.ts";
 
 /** How long a statement waits for another process's transaction. */
 const BUSY_TIMEOUT_MS = 5_000;
@@ -11,8 +14,6 @@ const BUSY_TIMEOUT_MS = 5_000;
 const AUTOCHECKPOINT_PAGES = 4_000;
 /** The write-ahead log is cut back to this size once readers let it go. */
 const WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
-
-export type SqliteDatabase = Database.Database;
 
 function failure(file: string, error: unknown): AppError {
   return new AppError(

@@ -1,7 +1,7 @@
 /** What this machine can do without us: the limits that our own figures are held against. */
-import Database from "better-sqlite3";
 import { join } from "node:path";
 import { jetstream } from "@nats-io/jetstream";
+import { Database } from "../../lib/store/sqlite.ts";
 import { openReader } from "../../lib/nats/ordered-reader.ts";
 import type { StreamMessage } from "../../lib/nats/ordered-reader.ts";
 import type { Figure, Figures } from "./figures.ts";

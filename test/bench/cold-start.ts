@@ -1,6 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import Database from "better-sqlite3";
+import { Database } from "../../lib/store/sqlite.ts";
+import type { SqliteDatabase } from "../../lib/store/sqlite.ts";
 import type { Figures } from "./figures.ts";
 import { fill, memoryOf, resetStreams, startCommand, stopCommand, until } from "./stage.ts";
 import type { Stage } from "./stage.ts";
@@ -57,7 +58,7 @@ function isComplete(file: string, messages: number): boolean {
   );
 }
 
-function read(file: string, query: (db: Database.Database) => number): number {
+function read(file: string, query: (db: SqliteDatabase) => number): number {
   try {
     const db = new Database(file, { readonly: true, fileMustExist: true });
     try {

@@ -2,8 +2,8 @@
  * A process of its own: publishes heartbeats at a steady rate and watches the database for their
  * commit. Both times are taken here, on one clock. Prints one JSON line.
  */
-import Database from "better-sqlite3";
 import { connect } from "@nats-io/transport-node";
+import { Database } from "../../lib/store/sqlite.ts";
 import { quantile } from "./figures.ts";
 import { bodyOf, subjectOf } from "./fleet-load.ts";
 

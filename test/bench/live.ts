@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import Database from "better-sqlite3";
+import { Database } from "../../lib/store/sqlite.ts";
 import type { Figures } from "./figures.ts";
 import { HEARTBEATS, memoryOf, resetStreams, startCommand, stopCommand, until } from "./stage.ts";
 import type { Stage } from "./stage.ts";

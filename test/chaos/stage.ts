@@ -12,7 +12,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import Database from "better-sqlite3";
+import { Database } from "../../lib/store/sqlite.ts";
+import type { SqliteDatabase } from "../../lib/store/sqlite.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import type { TestNatsServer } from "../support/nats-server.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -119,8 +120,8 @@ export function removeDatabase(stage: Stage): void {
 }
 
 /** Reads the database as it is at this moment; undefined while there is none. */
-export function readDatabase<T>(stage: Stage, read: (db: Database.Database) => T): T | undefined {
-  let db: Database.Database | undefined;
+export function readDatabase<T>(stage: Stage, read: (db: SqliteDatabase) => T): T | undefined {
+  let db: SqliteDatabase | undefined;
   try {
     db = new Database(stage.databaseFile, { readonly: true, fileMustExist: true });
     return read(db);

@@ -1,7 +1,7 @@
 /** Compares the read models and the API with the streams. */
 import { execFile } from "node:child_process";
 import { dirname } from "node:path";
-import type { Database } from "better-sqlite3";
+import type { SqliteDatabase } from "../../lib/store/sqlite.ts";
 import type { Findings } from "./findings.ts";
 import { readDatabase } from "./stage.ts";
 import type { Stage } from "./stage.ts";
@@ -101,7 +101,7 @@ export async function checkApi(stage: Stage, findings: Findings): Promise<void> 
   findings.expectEqual("statuses in the summary", byStatus, runners);
 }
 
-function countRunners(db: Database): number {
+function countRunners(db: SqliteDatabase): number {
   return db
     .prepare(
       `select count(*) from (select runner from latest_heartbeat union
