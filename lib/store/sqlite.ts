@@ -11,7 +11,7 @@ const FIRST_NODE_FOR_13 = 22;
 export type SqliteDatabase = BetterSqlite3.Database;
 
 /** The class of better-sqlite3, with `SqliteError`. */
-export const Database = loadDatabase();
+export const Database: typeof BetterSqlite3 = loadDatabase();
 
 function loadDatabase(): typeof BetterSqlite3 {
   const require = createRequire(import.meta.url);
