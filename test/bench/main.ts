@@ -1,5 +1,8 @@
 /** `npm run bench`: the bare limits of this machine beside ours, in one run. */
 import { parseArgs } from "node:util";
+import { Command } from "commander";
+import { openContext } from "../../cmd/context.ts";
+import { findNatsServer } from "../../cmd/programs.ts";
 import { measureApi } from "./api.ts";
 import { measureBare } from "./bare.ts";
 import { measureColdStart } from "./cold-start.ts";
@@ -16,7 +19,7 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
     messages: { type: "string", default: "1000000" },
     part: { type: "string", multiple: true, default: PARTS },
-    "nats-server": { type: "string", default: "nats-server" },
+    "nats-server": { type: "string" },
   },
 });
 const print = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -24,7 +27,8 @@ const figures = new Figures(print);
 const wants = (part: string): boolean => values.part.includes(part);
 
 print(`Runbeat bench on ${machine()}`);
-const stage = await openStage(values["nats-server"]);
+const found = values["nats-server"] ?? (await findNatsServer(openContext(new Command()))).path;
+const stage = await openStage(found);
 try {
   if (wants("rebuild")) {
     const count = await fill(stage, RUNNERS, Math.ceil(Number(values.messages) / RUNNERS));
