@@ -91,8 +91,9 @@ function orderOf(context: Context, words: string[], options: Options): RunOrder 
 
 /** Tells of its life by itself, and ends as the command does. */
 async function runAlone(context: Context, order: RunOrder): Promise<void> {
-  const { wrapped, beats } = start(context, order);
+  // Before the command starts, which may be signalled from its first word on; delivered after.
   const forwarding = forwardSignals((signal) => wrapped.signal(signal));
+  const { wrapped, beats } = start(context, order);
   const events = openOwnEvents(context, order.runner, "run");
   const process = { host: hostname(), pid: wrapped.pid, started_at: wrapped.startedAt };
   const id = `${order.runner}:${process.host}:${process.pid}:${process.started_at}`;
@@ -109,14 +110,14 @@ async function runAlone(context: Context, order: RunOrder): Promise<void> {
 async function runSupervised(context: Context): Promise<void> {
   const link = openSupervisorLink();
   const order = await link.order;
+  const stop = () => void running?.wrapped.stop();
+  const forwarding = forwardSignals((signal) => {
+    if (signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGHUP") stop();
+    else running?.wrapped.signal(signal);
+  });
   const running = startReported(context, order, (report) => link.report(report));
   if (running === undefined) return;
   const { wrapped, beats } = running;
-  const stop = () => void wrapped.stop();
-  const forwarding = forwardSignals((signal) => {
-    if (signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGHUP") stop();
-    else wrapped.signal(signal);
-  });
   process.once("disconnect", stop);
   const end = await wrapped.ended;
   link.report({ event: "exited", ...exitData(end) });

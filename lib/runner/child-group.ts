@@ -19,21 +19,26 @@ const LEFTOVER_MS = 7_000;
 const SETPRIV_PATHS = ["/usr/bin/setpriv", "/bin/setpriv", "/usr/local/bin/setpriv"];
 
 /**
- * Starts the command in a group of its own. Nothing of it outlives us: on Linux the kernel sends it
- * TERM when we die, and a guard ends the rest of its group.
+ * Starts the command in a group of its own. Nothing of it outlives us, at whatever instant we die:
+ * on Linux the kernel sends it TERM, and a guard ends the rest of its group.
  * @throws AppError `invalid` where it can't be started.
  */
 export function spawnGroup(command: ChildCommand): ChildGroup {
-  const [file, args] = withDeathSignal(command);
+  const gate = command.stdio.length;
+  const [file, args] = withDeathSignal(...behindGate(command, gate));
   const child = spawn(file, args, {
     detached: true,
-    stdio: [...command.stdio],
+    stdio: [...command.stdio, "pipe"],
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     ...(command.env === undefined ? {} : { env: command.env }),
   });
   // Also raised where a signal or message can't be delivered: never a reason to crash.
   child.on("error", () => {});
-  if (child.pid !== undefined) return new SpawnedGroup(child, child.pid, command.ladder ?? LADDER);
+  if (child.pid !== undefined) {
+    orphanGuard.watch(child.pid);
+    openGate(child.stdio[gate] as Writable);
+    return new SpawnedGroup(child, child.pid, command.ladder ?? LADDER);
+  }
   const where = command.cwd === undefined ? "" : ` in ${command.cwd}`;
   throw new AppError(
     "invalid",
@@ -61,7 +66,6 @@ class SpawnedGroup implements ChildGroup {
         resolve({ code, signal });
       });
     });
-    orphanGuard.watch(pid);
   }
 
   output(descriptor: number): Readable {
@@ -149,11 +153,25 @@ function signalGroup(groupId: number, signal: NodeJS.Signals): void {
   }
 }
 
+/**
+ * The command, started only when a line comes in on the descriptor. It is written once the guard
+ * knows of the group; should we die before, it never comes.
+ */
+function behindGate({ file, args }: ChildCommand, gate: number): [string, string[]] {
+  const script = `read -r go <&${gate} && exec "$@" ${gate}<&-`;
+  return ["/bin/sh", ["-c", script, "sh", file, ...args]];
+}
+
+function openGate(gate: Writable): void {
+  gate.on("error", () => {});
+  gate.end("go\n");
+}
+
 /** `setpriv` becomes the command, so that pid and start time are the command's. */
-function withDeathSignal(command: ChildCommand): [string, string[]] {
+function withDeathSignal(file: string, args: string[]): [string, string[]] {
   const setpriv = findSetpriv();
-  if (setpriv === null) return [command.file, [...command.args]];
-  return [setpriv, ["--pdeathsig", "TERM", "--", command.file, ...command.args]];
+  if (setpriv === null) return [file, args];
+  return [setpriv, ["--pdeathsig", "TERM", "--", file, ...args]];
 }
 
 let foundSetpriv: string | null | undefined;

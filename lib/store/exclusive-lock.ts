@@ -9,6 +9,9 @@ export interface ExclusiveLock {
   release(): void;
 }
 
+/** Kept from the garbage collector, which would close the file and so give the lock away. */
+const heldLocks = new Set<SqliteDatabase>();
+
 /**
  * Takes the lock; undefined while another process holds it.
  * @throws AppError `unavailable` when the file can't be made.
@@ -31,7 +34,13 @@ export function takeExclusiveLock(file: string): ExclusiveLock | undefined {
     );
   }
   const held = db;
-  return { release: () => void held.close() };
+  heldLocks.add(held);
+  return {
+    release: () => {
+      heldLocks.delete(held);
+      held.close();
+    },
+  };
 }
 
 function isBusy(error: unknown): boolean {

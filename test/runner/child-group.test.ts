@@ -84,7 +84,7 @@ describe("a child process group", () => {
 
   it.concurrent(
     "does not outlive us when we are killed, deaf ones and grandchildren included",
-    async () => {
+    async ({ onTestFinished }) => {
       const folder = makeTempDir("guard");
       const script = `trap "" TERM; sleep 100 & echo $! > ${folder}/child; echo $$ > ${folder}/leader; wait; wait`;
       const host = join(folder, "host.mjs");
@@ -97,6 +97,9 @@ describe("a child process group", () => {
       const parent = spawn(process.execPath, [host], { stdio: "ignore" });
       const pidIn = (name: string) => Number(readFileSync(join(folder, name), "utf8")) || undefined;
       const leader = await waitFor(() => pidIn("leader"));
+      onTestFinished(() => {
+        if (isGroupAlive(leader)) process.kill(-leader, "SIGKILL");
+      });
       const child = await waitFor(() => pidIn("child"));
       parent.kill("SIGKILL");
       await waitFor(() => !isProcessAlive(child), { timeoutMs: 8_000 });

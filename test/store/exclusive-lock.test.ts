@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join, resolve } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { takeExclusiveLock } from "../../lib/store/exclusive-lock.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -31,12 +31,14 @@ describe("an exclusive lock", () => {
     const file = join(folder, "killed.lock");
     const script = `
       const { takeExclusiveLock } = await import(${JSON.stringify(built)});
-      console.log(takeExclusiveLock(${JSON.stringify(file)}) === undefined ? "busy" : "held");
+      const state = takeExclusiveLock(${JSON.stringify(file)}) === undefined ? "busy" : "held";
+      globalThis.gc();
+      console.log(state);
       setInterval(() => {}, 1_000);
     `;
-    const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const args = ["--expose-gc", "--input-type=module", "-e", script];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+    onTestFinished(() => void child.kill("SIGKILL"));
     const [line] = (await once(child.stdout, "data")) as [Buffer];
     expect(line.toString().trim()).toBe("held");
     expect(takeExclusiveLock(file)).toBeUndefined();
