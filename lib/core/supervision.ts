@@ -31,6 +31,14 @@ export type Report =
       readonly from: CameraState;
       readonly to: CameraState;
       readonly reason: string;
+    }
+  | { readonly event: "throttle"; readonly on: boolean; readonly reason: string }
+  | {
+      readonly event: "check";
+      readonly check: string;
+      readonly ok: boolean;
+      readonly message: string;
+      readonly value: unknown;
     };
 
 /** The event that a change of a camera's state is; undefined where it is none. */
