@@ -132,7 +132,9 @@ export class EmitterSession {
     this.#every(CHECK_STREAMS_EVERY_MS, () => void this.#checkNow());
     this.#every(FREE_MEMORY_EVERY_MS, () => this.snapshots.forgetGone());
     const { nc } = this.#options;
-    this.#closers.push(watchPurges(nc, this.#opening.snapshots.name, () => void this.#purged()));
+    this.#closers.push(
+      watchPurges(nc, this.#opening.snapshots.name, (atMs) => void this.#purged(atMs)),
+    );
     for (const { source } of this.#lanes) source.steer();
   }
 
@@ -293,13 +295,15 @@ export class EmitterSession {
   }
 
   /** The next heartbeat of a pruned runner is to be kept, so none is judged before we know. */
-  async #purged(): Promise<void> {
+  async #purged(atMs: number): Promise<void> {
     const [heartbeats] = this.#lanes;
     heartbeats?.source.hold();
     // A check that is under way may have asked before the purge.
     await this.#checking;
     await this.#checkNow();
-    if (!this.#isOver) heartbeats?.source.release();
+    if (this.#isOver || heartbeats === undefined) return;
+    this.snapshots.reconsider(atMs, () => heartbeats.source.mark);
+    heartbeats.source.release();
   }
 
   async #settle(): Promise<void> {

@@ -7,6 +7,7 @@ import type { RunnerId } from "../core/runner-id.ts";
 import { sample, snapshotBody } from "../core/snapshot.ts";
 import { Outbox } from "./emitter-outbox.ts";
 import type { Mark, OutboxEntry } from "./emitter-outbox.ts";
+import { PassedHeartbeats } from "./emitter-passed.ts";
 
 /** Stands for the sequence of a snapshot that the stream has not acknowledged yet. */
 const PENDING = Number.MAX_SAFE_INTEGER;
@@ -56,6 +57,7 @@ export class SnapshotLane {
    */
   readonly runners = new Map<string, SampledRunner>();
   readonly outbox = new Outbox();
+  readonly #passed = new PassedHeartbeats();
   /** First sequence of the SNAPSHOTS stream: what is before it is gone. */
   #firstSeq = 1;
   readonly #everySec: number;
@@ -78,7 +80,10 @@ export class SnapshotLane {
     // Judged already. After the end of a stream was lost its sequences come again, with later times.
     if (seq <= runner.keptSeq && timeMs <= runner.keptAt) return;
     const known = runner.storedSeq >= this.#firstSeq ? runner : undefined;
-    if (sample(known, heartbeat, timeMs, this.#everySec) === undefined) return;
+    if (sample(known, heartbeat, timeMs, this.#everySec) === undefined) {
+      this.#passed.add({ subject, runner, heartbeat, seq, timeMs });
+      return;
+    }
     this.runners.set(subject, runner);
     runner.keptAt = timeMs;
     runner.keptSeq = seq;
@@ -134,6 +139,16 @@ export class SnapshotLane {
   /** Runners whose last snapshot is gone count as new: their next heartbeat is kept. */
   forgetBefore(firstSeq: number): void {
     this.#firstSeq = Math.max(this.#firstSeq, firstSeq);
+  }
+
+  /**
+   * Judges again what was stored since a purge and judged before it was known.
+   * @param mark how far the source is judged.
+   */
+  reconsider(sinceMs: number, mark: () => Mark): void {
+    for (const passed of this.#passed.since(sinceMs)) {
+      this.take(passed.subject, passed.runner, passed.heartbeat, passed, mark);
+    }
   }
 
   /** Frees the memory of runners whose snapshots are gone. */

@@ -104,6 +104,8 @@ describe("snapshots", () => {
     for (let round = 0; round < 20; round++) {
       const seq = await beat(nc, "camera/front/hd");
       await settled(nc, emitter);
+      // The server tells of the purge a moment later than the heartbeat comes.
+      await waitFor(async () => (await keptSnapshots(nc)).length === 1, { what: "a snapshot" });
       expect(await keptSnapshots(nc)).toEqual([`camera/front/hd at ${seq}`]);
       await beat(nc, "camera/front/hd");
       await settled(nc, emitter);
