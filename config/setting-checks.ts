@@ -10,6 +10,7 @@ export function checkTogether(settings: Settings): string[] {
   checkThresholds(settings);
   checkDatabase(settings);
   checkNatsLogin(settings);
+  checkHostLimits(settings);
   return intervalWarnings(settings);
 }
 
@@ -31,6 +32,20 @@ function checkDatabase({ databaseUrl }: Settings): void {
     `database_url names a "${scheme}" database, but this version keeps its read models in SQLite only: ` +
       "give a path, sqlite:PATH or file:PATH, or leave it out",
   );
+}
+
+function checkHostLimits({ checks }: Settings): void {
+  const pairs = [
+    ["disk", checks.diskWarnPercent, checks.diskErrorPercent],
+    ["memory", checks.memoryWarnPercent, checks.memoryErrorPercent],
+  ] as const;
+  for (const [what, warn, error] of pairs) {
+    if (warn <= error) continue;
+    throw new AppError(
+      "invalid",
+      `checks.${what}_warn_percent (${warn}) must not be above checks.${what}_error_percent (${error})`,
+    );
+  }
 }
 
 function checkNatsLogin({ nats }: Settings): void {

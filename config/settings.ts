@@ -4,6 +4,7 @@
  * environment has the name given here, or `RUNBEAT_` and the key in capitals.
  */
 import { http, ingest, nats } from "./connection-settings.ts";
+import { checks, resources } from "./host-settings.ts";
 import {
   bytes,
   choice,
@@ -183,6 +184,8 @@ export const SETTING_TREE = {
   heartbeat,
   status,
   restart,
+  resources,
+  checks,
   streams,
   ffmpeg: {
     bin: orNone(

@@ -206,6 +206,12 @@ describe("a wrong value", () => {
     expect(refusal({ NATS_PASSWORD: "p" })).toContain("nats.user");
   });
 
+  it("that fits alone but not with the others is refused: a warning after the error", () => {
+    expect(refusal({ RUNBEAT_CHECKS_DISK_WARN_PERCENT: "97" })).toContain(
+      "checks.disk_warn_percent (97) must not be above checks.disk_error_percent (95)",
+    );
+  });
+
   it("is a database that is not SQLite, and its password is not repeated", () => {
     const message = refusal({ RUNBEAT_DATABASE_URL: "postgres://me:hunter2@db/x" });
     expect(message).toContain('"postgres"');

@@ -1,0 +1,31 @@
+/** Looks after this host as the settings say. */
+import { parseServerList } from "../lib/nats/server-list.ts";
+import { startHealthChecks } from "../lib/runner/health-check.ts";
+import type { HealthCheckOptions, HealthChecker } from "../lib/runner/health-check.ts";
+import type { Context } from "./context.ts";
+
+/** @param onChange told each change of a check, for the events `check_failed` and `check_recovered`. */
+export function openHealthChecks(
+  { settings, paths }: Pick<Context, "settings" | "paths">,
+  onChange: NonNullable<HealthCheckOptions["onChange"]>,
+): HealthChecker {
+  const { checks } = settings;
+  return startHealthChecks({
+    dataDir: paths.dataDir,
+    reach: placesToReach(checks.reach, settings.nats.url),
+    everySec: checks.everySec,
+    limits: {
+      disk: { warn: checks.diskWarnPercent, error: checks.diskErrorPercent },
+      memory: { warn: checks.memoryWarnPercent, error: checks.memoryErrorPercent },
+      cpu: { warn: checks.cpuWarnPercent, error: null },
+    },
+    onChange,
+  });
+}
+
+/** None with the embedded server: then loopback is what matters. */
+function placesToReach(configured: string | null, natsUrl: string | null): readonly string[] {
+  if (configured === null) return natsUrl === null ? [] : parseServerList(natsUrl).servers;
+  const places = configured.split(",").map((place) => place.trim());
+  return places.filter((place) => place !== "");
+}
