@@ -3,18 +3,22 @@ import { Command, InvalidArgumentError, Option } from "commander";
 import { AppError } from "../lib/core/errors.ts";
 import { redactDeep } from "../lib/core/redact.ts";
 import { parseRunnerId } from "../lib/core/runner-id.ts";
-import type { Report, RunOrder } from "../lib/core/supervision.ts";
+import type { RunOrder } from "../lib/core/supervision.ts";
+import type { OpenChannel } from "../lib/runner/beat-channel.ts";
 import { spawnGroup } from "../lib/runner/child-group.ts";
 import { startHeartbeatClient } from "../lib/runner/heartbeat-client.ts";
 import type { HeartbeatHandle } from "../lib/runner/heartbeat-client.ts";
+import { kernelIdentityOf } from "../lib/runner/process-identity.ts";
 import { openSupervisorLink } from "../lib/runner/supervisor-link.ts";
+import type { SupervisorLink } from "../lib/runner/supervisor-link.ts";
 import { startWrappedCommand } from "../lib/runner/wrapped-command.ts";
-import type { CommandEnd, WrappedCommand } from "../lib/runner/wrapped-command.ts";
+import type { CommandEnd, CommandOutput, WrappedCommand } from "../lib/runner/wrapped-command.ts";
 import { beatChannel } from "./beat-options.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { endAs } from "./end-as.ts";
 import { openOwnEvents } from "./own-events.ts";
+import { supervisedContext } from "./supervised-context.ts";
 
 interface Options {
   readonly runner: string;
@@ -93,7 +97,7 @@ function orderOf(context: Context, words: string[], options: Options): RunOrder 
 async function runAlone(context: Context, order: RunOrder): Promise<void> {
   // Before the command starts, which may be signalled from its first word on; delivered after.
   const forwarding = forwardSignals((signal) => wrapped.signal(signal));
-  const { wrapped, beats } = start(context, order);
+  const { wrapped, beats } = start(context, order, passedOn());
   const events = openOwnEvents(context, order.runner, "run");
   const process = { host: hostname(), pid: wrapped.pid, started_at: wrapped.startedAt };
   const id = `${order.runner}:${process.host}:${process.pid}:${process.started_at}`;
@@ -101,84 +105,101 @@ async function runAlone(context: Context, order: RunOrder): Promise<void> {
   events.tell("process_spawned", { ...process, argv, env: {}, attempt: 0 }, `${id}:spawned`);
   const end = await wrapped.ended;
   events.tell("process_exited", { ...process, ...exitData(end) }, `${id}:exited`);
-  await Promise.all([beats.stop(), events.close()]);
+  await Promise.all([beats?.stop(), events.close()]);
   forwarding.stop();
   await endAs(end);
 }
 
-/** Tells the enforcer, which publishes; ends the command when the enforcer says so or is gone. */
-async function runSupervised(context: Context): Promise<void> {
+/** Leaves its reports for the enforcer, which publishes; lives on without one. */
+async function runSupervised(base: Context): Promise<void> {
   const link = openSupervisorLink();
+  const context = supervisedContext(base, link);
   const order = await link.order;
   const stop = () => void running?.wrapped.stop();
   const forwarding = forwardSignals((signal) => {
     if (signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGHUP") stop();
     else running?.wrapped.signal(signal);
   });
-  const running = startReported(context, order, (report) => link.report(report));
+  const running = startReported(context, order, link);
   if (running === undefined) return;
   const { wrapped, beats } = running;
   process.once("disconnect", stop);
   const end = await wrapped.ended;
-  link.report({ event: "exited", ...exitData(end) });
-  await beats.stop();
+  link.report({ event: "exited", ...exitData(end), stdout: end.stdout });
+  await beats?.stop();
   process.off("disconnect", stop);
   forwarding.stop();
-  if (process.connected) process.disconnect();
+  link.close();
   await endAs(end);
 }
 
 interface Running {
   readonly wrapped: WrappedCommand;
-  readonly beats: HeartbeatHandle;
+  /** Undefined for a command that beats by itself. */
+  readonly beats: HeartbeatHandle | undefined;
 }
 
 function startReported(
   context: Context,
   order: RunOrder,
-  report: (report: Report) => void,
+  link: SupervisorLink,
 ): Running | undefined {
+  const { files, secrets = [] } = order;
+  const output: CommandOutput =
+    files === undefined
+      ? passedOn()
+      : { kind: "lines", secrets, onLine: (source, line) => link.output(source, line) };
   try {
-    const running = start(context, order);
+    const running = start(context, order, output);
     const { pid, startedAt } = running.wrapped;
-    report({ event: "spawned", pid, started_at: startedAt });
+    const ticks = kernelIdentityOf(pid)?.startTicks;
+    const identity = ticks === undefined ? {} : { start_ticks: ticks };
+    link.report({ event: "spawned", pid, started_at: startedAt, ...identity });
     return running;
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    report({ event: "failed", message: error.message });
+    link.report({ event: "failed", message: error.message });
+    link.close();
     process.exitCode = 1;
-    process.disconnect();
     return undefined;
   }
 }
 
-function start(context: Context, order: RunOrder): Running {
+function passedOn(): CommandOutput {
+  return { kind: "ours", stderr: process.stderr };
+}
+
+function start(context: Context, order: RunOrder, output: CommandOutput): Running {
   if (order.command === undefined) throw new AppError("internal", "the order has no command");
   let beats: HeartbeatHandle | undefined;
-  const open = beatChannel(context, order.runner);
+  const open = order.beatsItself === true ? undefined : beatChannel(context, order.runner);
   const wrapped = startWrappedCommand({
     spec: order.command,
     spawn: spawnGroup,
-    stderr: process.stderr,
+    output,
     onProbe: () => beats?.beat(),
   });
-  beats = startHeartbeatClient({
-    identity: {
-      runner: order.runner,
-      host: hostname(),
-      pid: wrapped.pid,
-      startedAt: wrapped.startedAt,
-      intervalSec: order.intervalSec,
-    },
+  beats = open && beatFor(context, order, wrapped, open);
+  return { wrapped, beats };
+}
+
+function beatFor(
+  context: Context,
+  { runner, intervalSec, labels }: RunOrder,
+  wrapped: WrappedCommand,
+  open: OpenChannel,
+): HeartbeatHandle {
+  const { pid, startedAt } = wrapped;
+  return startHeartbeatClient({
+    identity: { runner, host: hostname(), pid, startedAt, intervalSec },
     snapshotEverySec: context.settings.heartbeat.snapshotEverySec,
     open,
     collect: () => {
       const part = wrapped.collect();
-      return part === null ? null : { ...part, labels: order.labels };
+      return part === null ? null : { ...part, labels };
     },
     onError: (error) => context.log.warn(error.message),
   });
-  return { wrapped, beats };
 }
 
 function exitData({ code, signal, ranSec, stderr }: CommandEnd) {

@@ -8,7 +8,7 @@ export function readEnvironment(): Environment {
 }
 
 /** Names that Runbeat itself hands to the programs it starts; they configure nothing here. */
-export const HANDED_DOWN = ["RUNBEAT_RUNNER"] as const;
+export const HANDED_DOWN = ["RUNBEAT_RUNNER", "RUNBEAT_RUN"] as const;
 
 /** What the test suite hands to the programs that it starts. */
 export const TEST_PREFIX = "RUNBEAT_TEST_";

@@ -73,6 +73,7 @@ export const eventDataSchemas = {
     signal: z.string().nullable(),
     ran_sec: z.number(),
     stderr: z.array(z.string()),
+    stdout: z.array(z.string()).optional(),
   }),
   process_lost: z.object({ ...process, reason: z.string().optional() }),
   restart_scheduled: z.object({

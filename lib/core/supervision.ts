@@ -1,10 +1,22 @@
-/** What the enforcer and the runners that it starts tell each other, over the channel between them. */
+/**
+ * What the enforcer and the runners that it starts tell each other: the order comes on standard
+ * input, reports go to a file, so that nothing ties the life of one to the other's.
+ */
 import type { EventType } from "./event.ts";
 import type { CameraSpec, CommandSpec } from "./fleet.ts";
 import type { CameraState } from "./heartbeat.ts";
+import { redactDeep } from "./redact.ts";
 import type { RunnerId } from "./runner-id.ts";
 
-/** The first message to a supervised runner: so no password stands in an argument list. */
+/** Where a supervised run leaves what it has to tell; both files stand beside each other. */
+export interface RunFiles {
+  /** Its reports, one JSON object a line. */
+  readonly reports: string;
+  /** Its output, line by line. */
+  readonly log: string;
+}
+
+/** What a supervised runner reads first: so no password stands in an argument list. */
 export interface RunOrder {
   readonly order: "run";
   readonly runner: RunnerId;
@@ -13,19 +25,45 @@ export interface RunOrder {
   readonly camera?: CameraSpec;
   /** With its whole environment. */
   readonly command?: CommandSpec;
+  /** The command publishes its own heartbeats: none are sent for it. */
+  readonly beatsItself?: boolean;
+  /** Of a supervised run. */
+  readonly files?: RunFiles;
+  /** Texts that are masked in whatever the run writes. */
+  readonly secrets?: readonly string[];
 }
 
-/** What a supervised runner reports; the enforcer makes events of it. */
+/** What there is to report of a supervised run; the enforcer makes events of it. */
 export type Report =
-  | { readonly event: "spawned"; readonly pid: number; readonly started_at: number }
+  | {
+      readonly event: "spawned";
+      readonly pid: number;
+      readonly started_at: number;
+      /** Kernel start time in ticks after boot, as the process's identity has it. */
+      readonly start_ticks?: number;
+      /** Of the run, as the driver knows them; secrets are masked. */
+      readonly argv?: readonly string[];
+      readonly env?: Readonly<Record<string, string>>;
+      readonly attempt?: number;
+    }
+  /** By the driver: another enforcer's run was found alive and is followed from now on. */
+  | { readonly event: "adopted" }
+  /** By the driver: it was asked to end. */
+  | { readonly event: "stopping"; readonly reason: string }
+  /** By the driver: it is gone, and nobody saw how it ended. */
+  | { readonly event: "lost"; readonly reason: string; readonly ran_sec: number }
   | {
       readonly event: "exited";
       readonly exit_code: number | null;
       readonly signal: string | null;
       readonly ran_sec: number;
       readonly stderr: readonly string[];
+      readonly stdout?: readonly string[];
+      /** Only a changed setting can help. */
+      readonly permanent?: boolean;
     }
-  | { readonly event: "failed"; readonly message: string }
+  /** It could not be started at all. */
+  | { readonly event: "failed"; readonly message: string; readonly permanent?: boolean }
   | {
       readonly event: "camera";
       readonly from: CameraState;
@@ -50,4 +88,30 @@ export function cameraEvent(
   if (to === "healthy") return "camera_online";
   if (to === "degraded") return "camera_degraded";
   return to === "offline" ? "camera_offline" : undefined;
+}
+
+/** A report as a run wrote it down. */
+export interface WrittenReport {
+  /** From 1 on, without a gap: what was handed over is known by it. */
+  readonly seq: number;
+  /** Epoch ms. */
+  readonly at: number;
+  readonly report: Report;
+}
+
+/** One line of the report file, redacted. */
+export function formatReport({ seq, at, report }: WrittenReport): string {
+  return `${JSON.stringify({ seq, at, ...(redactDeep(report) as Report) })}\n`;
+}
+
+/** Undefined for half a line, as a full disk or a kill leaves one, and for what is no report. */
+export function parseReport(line: string): WrittenReport | undefined {
+  try {
+    const { seq, at, ...report } = JSON.parse(line) as Record<string, unknown>;
+    if (typeof seq !== "number" || typeof at !== "number") return undefined;
+    if (typeof report["event"] !== "string") return undefined;
+    return { seq, at, report: report as unknown as Report };
+  } catch {
+    return undefined;
+  }
 }

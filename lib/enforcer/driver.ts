@@ -4,6 +4,13 @@ import type { RunnerId } from "../core/runner-id.ts";
 import type { RunSeen } from "../core/observed.ts";
 import type { Report } from "../core/supervision.ts";
 
+/** Names one operating-system process of a runner on this host. */
+export interface RunProcess {
+  readonly pid: number;
+  /** Epoch ms; 0 where unknown. */
+  readonly startedAt: number;
+}
+
 /** What a driver tells of one run, in the order in which it happened. */
 export interface RunReport {
   readonly runner: RunnerId;
@@ -11,12 +18,18 @@ export interface RunReport {
   readonly id: string;
   /** When it happened, epoch ms on this host's clock. */
   readonly at: number;
+  /** The process that beats, as it was spawned; null where it never came to be. */
+  readonly process: RunProcess | null;
+  /** `spawned`, `adopted`, `stopping`, `exited` and `lost` come from here only: one event each. */
   readonly report: Report;
 }
 
 export interface DriverHooks {
-  /** Handed over at least once; the one that takes it makes twice the same as once, by `id`. */
-  readonly onReport: (report: RunReport) => void;
+  /**
+   * Handed over at least once; the one that takes it makes twice the same as once, by `id`. What
+   * has not resolved when the enforcer dies is handed over to the next one again.
+   */
+  readonly onReport: (report: RunReport) => void | Promise<void>;
   /** What `observe` answers for the runner is another now. */
   readonly onChange: (runner: RunnerId) => void;
 }

@@ -182,6 +182,12 @@ class ProcessRun implements Run {
       case "failed":
         this.#failure = report.message;
         return;
+      case "adopted":
+      case "stopping":
+      case "lost":
+      case "throttle":
+      case "check":
+        return;
       case "camera": {
         const { from, to, reason } = report;
         const type = cameraEvent(from, to);

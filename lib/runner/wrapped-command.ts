@@ -12,21 +12,34 @@ import { createUsageMeter } from "./process-usage.ts";
 import type { UsageMeter } from "./process-usage.ts";
 import { usageFields } from "./usage-fields.ts";
 
-/** Of its stderr, for the event that tells its end. */
-const MAX_STDERR_LINES = 20;
+/** Of each of its outputs, for the event that tells its end. */
+const MAX_LAST_LINES = 20;
+const STDOUT_FD = 1;
 const STDERR_FD = 2;
 
 /** How a command ended, and its last words, redacted. */
 export interface CommandEnd extends ChildEnd {
   readonly ranSec: number;
+  /** Empty where it went straight to ours. */
+  readonly stdout: readonly string[];
   readonly stderr: readonly string[];
 }
+
+/** Where the output of a command goes. */
+export type CommandOutput =
+  /** Its input and output are ours, and its stderr goes there. */
+  | { readonly kind: "ours"; readonly stderr: Writable }
+  /** It reads nothing, and each line that it writes is handed over, redacted. */
+  | {
+      readonly kind: "lines";
+      readonly secrets: readonly string[];
+      readonly onLine: (source: "out" | "err", line: string) => void;
+    };
 
 export interface WrappedCommandOptions {
   readonly spec: CommandSpec;
   readonly spawn: SpawnGroup;
-  /** Where its stderr goes; stdin and stdout are simply ours. */
-  readonly stderr: Writable;
+  readonly output: CommandOutput;
   readonly onProbe: (result: ProbeResult) => void;
 }
 
@@ -53,21 +66,28 @@ class Wrapped implements WrappedCommand {
   readonly startedAt: number;
   readonly ended: Promise<CommandEnd>;
   private readonly group: ChildGroup;
-  private readonly tail: LineTail;
+  private readonly stdout: LineTail;
+  private readonly stderr: LineTail;
+  private readonly descriptors: readonly number[];
   private readonly measure: UsageMeter;
   private readonly probe: Probe | undefined;
   private readonly startedMs = performance.now();
 
-  constructor({ spec, spawn, stderr, onProbe }: WrappedCommandOptions) {
+  constructor({ spec, spawn, output, onProbe }: WrappedCommandOptions) {
     const { command, cwd, env, probe } = spec;
     const where = { env, ...(cwd === undefined ? {} : { cwd }) };
     const [file, ...args] = command;
-    this.group = spawn({ file, args, ...where, stdio: ["inherit", "inherit", "pipe"] });
+    const stdio = output.kind === "ours" ? OURS : CAPTURED;
+    this.group = spawn({ file, args, ...where, stdio });
     this.pid = this.group.pid;
     this.startedAt = this.group.startedAt;
-    this.tail = createLineTail({ maxLines: MAX_STDERR_LINES });
+    this.stdout = newTail(output, "out");
+    this.stderr = newTail(output, "err");
     this.measure = createUsageMeter(this.pid);
-    passOn(this.group.output(STDERR_FD), stderr, this.tail);
+    this.descriptors = output.kind === "ours" ? [STDERR_FD] : [STDOUT_FD, STDERR_FD];
+    feed(this.group.output(STDERR_FD), this.stderr);
+    if (output.kind === "ours") passOn(this.group.output(STDERR_FD), output.stderr);
+    else feed(this.group.output(STDOUT_FD), this.stdout);
     this.probe = probe && startProbe(probe, { spawn, ...where }, onProbe);
     this.ended = this.watch();
   }
@@ -98,17 +118,34 @@ class Wrapped implements WrappedCommand {
     const end = await this.group.ended;
     const ranSec = Math.round(performance.now() - this.startedMs) / 1000;
     await Promise.all([this.group.stop(), this.probe?.stop()]);
-    await this.group.drained(STDERR_FD);
-    this.tail.flush();
-    return { ...end, ranSec, stderr: this.tail.lines() };
+    await Promise.all(this.descriptors.map(async (fd) => await this.group.drained(fd)));
+    this.stdout.flush();
+    this.stderr.flush();
+    return { ...end, ranSec, stdout: this.stdout.lines(), stderr: this.stderr.lines() };
   }
 }
 
-/** At the speed of who reads our stderr; when nobody does any more, the command must not stall. */
-function passOn(from: Readable, to: Writable, tail: LineTail): void {
+const OURS = ["inherit", "inherit", "pipe"] as const;
+const CAPTURED = ["ignore", "pipe", "pipe"] as const;
+
+function newTail(output: CommandOutput, source: "out" | "err"): LineTail {
+  if (output.kind === "ours") return createLineTail({ maxLines: MAX_LAST_LINES });
+  const { secrets, onLine } = output;
+  return createLineTail({
+    maxLines: MAX_LAST_LINES,
+    secrets,
+    onLine: (line) => onLine(source, line),
+  });
+}
+
+function feed(from: Readable, tail: LineTail): void {
   const decoder = new TextDecoder();
   from.on("data", (chunk: Buffer) => tail.feed(decoder.decode(chunk, { stream: true })));
   from.on("error", () => {});
+}
+
+/** At the speed of who reads our stderr; when nobody does any more, the command must not stall. */
+function passOn(from: Readable, to: Writable): void {
   from.pipe(to, { end: false });
   to.on("error", () => {
     from.unpipe(to);
