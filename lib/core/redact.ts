@@ -1,54 +1,50 @@
+/** What may leave a process: everything that does goes through here. */
+import { isPasswordName, isSecretName, maskNamed } from "./redact-names.ts";
+import { maskLogins } from "./redact-urls.ts";
+
+export { isSecretName } from "./redact-names.ts";
+
 /** What stands where a secret was. */
 export const MASK = "***";
 
-/** Names of settings, variables and headers whose value is a secret. */
-const SECRET_NAME =
-  /pass(word|wd|phrase)?|secret|token|api[-_]?key|(^|[-_])key($|[-_])|credential|auth(?!or)|cookie|private/i;
+/** A URL within a URL has its own marks encoded; a login is never longer than this. */
+const ENCODED_LOGIN = /(%3A%2F%2F)[^\s&"'<>]{1,256}(?=%40)/gi;
 
-/** `scheme://user:password@host`: up to the last `@` before a `/`, `?`, `#`, quote or white space. */
-const USERINFO = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s/?#"'<>]*)@/gi;
-
-/** The same with an unencoded `/`, `?` or `#` in the password, as people paste them. */
-const ODD_USERINFO = /\b([a-z][a-z0-9+.-]*:\/\/)([^\s/:@"'<>]+:[^\s@"'<>]*)@(?=[\w[.-])/gi;
-
-/** `password=…`, `token: …`, `--api-key …` in free text. */
-const ASSIGNED =
-  /((?:[\w-]*(?:password|passwd|passphrase|secret|token|api[-_]?key|credential)[\w-]*)\s*(?:=|:\s)\s*)("[^"]*"|'[^']*'|[^\s&,;"']+)/gi;
-
-const BEARER = /\b((?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{6,}/g;
+/** curl's way of giving a user and a password. */
+const USER_OPTION = /^(?:-u|-U|--user|--proxy-user)$/;
 
 /**
- * Masks passwords in text: in URLs of every shape, assignments and authorization headers. The one
- * function that everything passes through that leaves a process.
+ * Masks passwords in text: in URLs of every shape, assignments, options and authorization headers.
+ * Takes time in proportion to the text, whatever it holds.
  */
 export function redact(text: string): string {
-  if (!text.includes("://") && !/[=:\s]/.test(text)) return text;
-  return text
-    .replace(ODD_USERINFO, `$1${MASK}@`)
-    .replace(USERINFO, `$1${MASK}@`)
-    .replace(BEARER, `$1${MASK}`)
-    .replace(ASSIGNED, `$1${MASK}`);
-}
-
-export function isSecretName(name: string): boolean {
-  return SECRET_NAME.test(name);
+  const masked = text.includes("://") ? maskLogins(text, MASK) : text;
+  const shown = masked.includes("%") ? masked.replace(ENCODED_LOGIN, `$1${MASK}`) : masked;
+  return maskNamed(shown, MASK);
 }
 
 /** Redacts every string within a JSON value, and whole values under secret names. */
 export function redactDeep(value: unknown, name = ""): unknown {
   if (typeof value === "string") return isSecretName(name) && value !== "" ? MASK : redact(value);
-  if (Array.isArray(value)) return redactArguments(value);
+  if (typeof value === "number" && isPasswordName(name)) return MASK;
+  if (Array.isArray(value)) return redactArguments(value, name);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [key, redactDeep(inner, key)]),
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      redactDeep(inner, isPasswordName(name) ? name : key),
+    ]),
   );
 }
 
 /** In an argument list, what follows `--password` is a secret too. */
-function redactArguments(values: readonly unknown[]): unknown[] {
+function redactArguments(values: readonly unknown[], name: string): unknown[] {
   return values.map((value, index) => {
     const before = values[index - 1];
-    const isValue = typeof before === "string" && /^--?\w/.test(before) && !before.includes("=");
-    return redactDeep(value, isValue && isSecretName(before) ? before : "");
+    if (typeof before !== "string") return redactDeep(value, name);
+    if (USER_OPTION.test(before) && typeof value === "string")
+      return value.replace(/:.*/s, `:${MASK}`);
+    const isValue = /^--?\w/.test(before) && !before.includes("=");
+    return redactDeep(value, isValue && isSecretName(before) ? before : name);
   });
 }
