@@ -1,10 +1,12 @@
 /** What a fleet file may hold. Every refusal says what is allowed. */
 import { z } from "zod";
 import { isToken, tryParseRunnerId } from "../lib/core/runner-id.ts";
+import { HARDWARE } from "../lib/core/fleet.ts";
 import { MAX_LABEL_CHARS } from "../lib/core/heartbeat.ts";
 
 /** The analysers that come with Runbeat. */
-const ANALYSERS = ["none", "motion"] as const;
+const ANALYSERS: readonly string[] = ["none", "motion"];
+const PIXELS = ["gray", "rgb24"] as const;
 const TRANSPORTS = ["tcp", "udp", "udp_multicast", "http"] as const;
 const MAX_SECONDS = 31_536_000;
 
@@ -57,14 +59,61 @@ const variable = z
   .union([z.string(), z.number(), z.boolean()], must("text, a number or true or false"))
   .transform(String);
 
+const analyserText = "one of none, motion, the path of a module such as ./mine.mjs, or a command";
+
+function side(most: number) {
+  const error = must(`a whole number from 2 to ${most}`);
+  return z.number(error).int(error).min(2, error).max(most, error);
+}
+
+const fpsError = must("a number of pictures a second above 0, 240 at most");
+
+const analyser = z.union(
+  [
+    z.string().refine((name) => ANALYSERS.includes(name) || isModulePath(name), must(analyserText)),
+    z.strictObject({
+      command: argv,
+      width: side(4096).default(320),
+      height: side(4096).default(180),
+      pixels: choice(PIXELS).default("rgb24"),
+      fps: z.number(fpsError).gt(0, fpsError).max(240, fpsError).default(5),
+    }),
+  ],
+  must(analyserText),
+);
+
+/** A name without a slash could be a misspelt one of ours. */
+function isModulePath(name: string): boolean {
+  return name.includes("/") && /\.[cm]?js$/.test(name);
+}
+
+const picture = z.strictObject({
+  black_sec: seconds(0).optional(),
+  frozen_sec: seconds(0).optional(),
+});
+
+const reconnect = z.strictObject({
+  backoff_sec: z
+    .array(seconds(0.1), must("a list of seconds, e.g. [1, 2, 4, 8]"))
+    .min(1, must("a list of at least one number of seconds"))
+    .optional(),
+  degraded_after: whole(1, "").optional(),
+  good_sec: seconds(0).optional(),
+  slow_sec: seconds(0).optional(),
+});
+
 const camera = z.strictObject({
   url: text("the address of the stream, e.g. rtsp://user:password@10.0.0.7/stream1"),
   input_format: text("FFmpeg's name of a format, e.g. lavfi").optional(),
   transport: choice(TRANSPORTS).optional(),
-  analyse: choice(ANALYSERS).default("none"),
+  analyse: analyser.default("none"),
   low_latency: flag.default(false),
   stall_sec: seconds(0.5).default(10),
   max_failures: whole(0, "; 0 tries for ever").default(10),
+  hwaccel: choice(HARDWARE).default("none"),
+  picture: picture.optional(),
+  reconnect: reconnect.optional(),
+  host: flag.optional(),
 });
 
 const restart = z.strictObject({
@@ -175,6 +224,7 @@ export const fleetSchema = z.strictObject({
   defaults: z
     .strictObject({
       heartbeat_interval_sec: seconds(0.1).optional(),
+      camera_host: flag.optional(),
       restart: restart.optional(),
       thresholds: thresholds.optional(),
       limits: limits.optional(),

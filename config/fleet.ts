@@ -1,5 +1,6 @@
 /** The fleet file: which runners should run, how, and how they are restarted. */
 import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import { AppError, messageOf } from "../lib/core/errors.ts";
 import type {
@@ -12,6 +13,8 @@ import type {
 import { parseRunnerId } from "../lib/core/runner-id.ts";
 import type { RunnerId } from "../lib/core/runner-id.ts";
 import type { Environment } from "./environment.ts";
+import { cameraOf } from "./fleet-camera.ts";
+import type { FleetPlace } from "./fleet-camera.ts";
 import { refusal } from "./fleet-refusal.ts";
 import { fleetSchema } from "./fleet-schema.ts";
 import type { EntryFile, FleetFile } from "./fleet-schema.ts";
@@ -36,14 +39,14 @@ export function loadFleet(path: string, env: Environment): Fleet {
   return parseFleet(content, env, path);
 }
 
-/** As {@link loadFleet}, of a file's text. @param name for messages. */
+/** As {@link loadFleet}, of a file's text. @param name its path, for messages and what is relative to it. */
 export function parseFleet(content: string, env: Environment, name: string): Fleet {
   const written = parseYaml(content, name);
   const secrets = new Set<string>();
   const expanded = expandVariables(written, env, name, secrets);
   const checked = fleetSchema.safeParse(expanded);
   if (!checked.success) throw refusal(checked.error.issues, written, name);
-  return fleetOf(checked.data, [...secrets]);
+  return fleetOf(checked.data, [...secrets], dirname(resolve(name)));
 }
 
 /** One runner's entry. @throws AppError `not_found` that names what there is. */
@@ -69,22 +72,27 @@ function parseYaml(content: string, name: string): unknown {
   }
 }
 
-function fleetOf(file: FleetFile, secrets: readonly string[]): Fleet {
+function fleetOf(file: FleetFile, secrets: readonly string[], folder: string): Fleet {
   const runners = new Map<RunnerId, FleetEntry>();
   for (const [name, entry] of Object.entries(file.runners)) {
     const runner = parseRunnerId(name);
-    runners.set(runner, entryOf(runner, entry, file.defaults));
+    runners.set(runner, entryOf(runner, entry, file.defaults, folder));
   }
   const { restart_allow: restartAllow, restart_deny: restartDeny } = file;
   return { restartAllow, restartDeny, runners, secrets };
 }
 
-function entryOf(runner: RunnerId, entry: EntryFile, defaults: FleetFile["defaults"]): FleetEntry {
+function entryOf(
+  runner: RunnerId,
+  entry: EntryFile,
+  defaults: FleetFile["defaults"],
+  folder: string,
+): FleetEntry {
   const restart = { ...defaults.restart, ...entry.restart };
   const limits = entry.limits ?? defaults.limits;
   return {
     runner,
-    driver: driverOf(entry),
+    driver: driverOf(entry, { folder, areHosted: defaults.camera_host === true }),
     intervalSec:
       entry.interval_sec ?? entry.heartbeat_interval_sec ?? defaults.heartbeat_interval_sec ?? null,
     restart: {
@@ -104,20 +112,9 @@ function entryOf(runner: RunnerId, entry: EntryFile, defaults: FleetFile["defaul
   };
 }
 
-function driverOf(entry: EntryFile): Driver {
+function driverOf(entry: EntryFile, place: FleetPlace): Driver {
   const { camera, command, docker, systemd } = entry;
-  if (camera !== undefined) {
-    return {
-      kind: "camera",
-      url: camera.url,
-      inputFormat: camera.input_format,
-      transport: camera.transport,
-      analyse: camera.analyse,
-      lowLatency: camera.low_latency,
-      stallSec: camera.stall_sec,
-      maxFailures: camera.max_failures,
-    };
-  }
+  if (camera !== undefined) return cameraOf(camera, place);
   if (command !== undefined) return commandOf(entry, command);
   if (docker !== undefined) return { kind: "docker", container: docker.container };
   return systemd === undefined ? { kind: "external" } : { kind: "systemd", unit: systemd.unit };

@@ -1,4 +1,5 @@
 /** What a camera's decoder looks like to the runner that drives it: lib/ffmpeg is the one there is. */
+import type { ChildEnd } from "./child-group.ts";
 
 /** Whether trying again can help. */
 export type Retry =
@@ -29,8 +30,13 @@ export interface CameraFault {
   readonly tail: readonly string[];
 }
 
-export type SessionEnd =
-  { readonly reason: "stopped" } | { readonly reason: "failed"; readonly fault: CameraFault };
+/** With how the decoder's process ended and the last that it printed, redacted. */
+export type SessionEnd = { readonly exit: ChildEnd; readonly tail: readonly string[] } & (
+  { readonly reason: "stopped" } | { readonly reason: "failed"; readonly fault: CameraFault }
+);
+
+/** What decodes. */
+export type Backend = "cpu" | "cuda" | "vaapi";
 
 /** Pictures as an analyser wants them. */
 export interface FrameFormat {
@@ -53,6 +59,9 @@ export interface Frame {
 
 export interface CameraSession {
   readonly pid: number;
+  /** Of its process, epoch ms; 0 where unknown. */
+  readonly startedAt: number;
+  readonly backend: Backend;
   /** Frames decoded so far. */
   readonly frames: number;
   /** Frames a second over the last 10 s; null before two seconds are known. */
@@ -70,8 +79,16 @@ export interface SessionHooks {
   readonly onFrame: (frame: Frame) => void;
 }
 
-/** Starts one session. @throws AppError where the decoder can't be started at all. */
-export type OpenSession = (wanted: FrameFormat | null, hooks: SessionHooks) => CameraSession;
+/**
+ * Starts one session.
+ * @param isOnCpu whatever was asked for, since the hardware has failed.
+ * @throws AppError where the decoder can't be started at all.
+ */
+export type OpenSession = (
+  wanted: FrameFormat | null,
+  hooks: SessionHooks,
+  isOnCpu: boolean,
+) => CameraSession;
 
 /** One line for `last_error`: what happened and what to do. */
 export function faultText(fault: CameraFault): string {

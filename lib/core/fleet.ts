@@ -1,19 +1,54 @@
 /** The fleet: which runners should run, how, and how they are restarted. */
 import type { RunnerId } from "./runner-id.ts";
 
+/** An analyser from outside: reads raw pictures on stdin and writes a JSON line for each. */
+export interface AnalyserProgram {
+  /** The program and its arguments. */
+  readonly command: readonly [string, ...string[]];
+  readonly cwd: string;
+  /** Pictures as it wants them. */
+  readonly width: number;
+  readonly height: number;
+  readonly pixels: "gray" | "rgb24";
+  /** At most so many a second. */
+  readonly fps: number;
+}
+
+/** From when on pictures that come are no good, seconds; 0: never; undefined: as usual. */
+export interface PictureSpec {
+  readonly blackSec?: number | undefined;
+  readonly frozenSec?: number | undefined;
+}
+
+/** When a camera is tried again; undefined: as usual. */
+export interface ReconnectSpec {
+  readonly backoffSec?: readonly number[] | undefined;
+  readonly degradedAfter?: number | undefined;
+  readonly goodSec?: number | undefined;
+  readonly slowSec?: number | undefined;
+}
+
+export const HARDWARE = ["none", "auto", "cuda", "vaapi"] as const;
+/** What decodes; `auto`: what this host seems to have. */
+export type Hardware = (typeof HARDWARE)[number];
+
 /** One RTSP or other camera. */
 export interface CameraSpec {
   readonly url: string;
   /** FFmpeg's name of a format; FFmpeg finds it out unless given. */
   readonly inputFormat: string | undefined;
   readonly transport: "tcp" | "udp" | "udp_multicast" | "http" | undefined;
-  /** Name of an analyser. */
-  readonly analyse: string;
+  /** Name of an analyser, the absolute path of a module that has one, or a program. */
+  readonly analyse: string | AnalyserProgram;
   readonly lowLatency: boolean;
   /** No new frame for so long is a failure. */
   readonly stallSec: number;
   /** Failures in a row after which it is not tried again; 0: tried for ever. */
   readonly maxFailures: number;
+  /** `none` unless given. */
+  readonly hwaccel?: Hardware;
+  readonly picture?: PictureSpec;
+  readonly reconnect?: ReconnectSpec;
 }
 
 /** A check of a command from outside: an address that must answer, or a program that must succeed. */
@@ -41,6 +76,8 @@ export interface CommandEntry extends CommandSpec {
 
 export interface CameraEntry extends CameraSpec {
   readonly kind: "camera";
+  /** One process drives this camera together with others. */
+  readonly isHosted?: boolean;
 }
 
 export type Driver =

@@ -1,5 +1,5 @@
 /** The argument list for one FFmpeg, by its version. */
-import type { FrameFormat } from "../core/camera-session.ts";
+import type { Backend, FrameFormat } from "../core/camera-session.ts";
 import { AppError } from "../core/errors.ts";
 import { isSecretUrl } from "./url-secrets.ts";
 
@@ -42,6 +42,7 @@ export function ffmpegArguments(
   input: CameraInput,
   libavformatMajor: number,
   frames: FrameFormat | null,
+  backend: Backend = "cpu",
 ): FfmpegArguments {
   if (/[\0\r\n]/.test(input.url)) {
     throw new AppError("invalid", "The camera's url has a line break in it: take it out");
@@ -53,6 +54,8 @@ export function ffmpegArguments(
       ...LOGGING,
       "-progress",
       `pipe:${PROGRESS_FD}`,
+      // Pictures come back to the host's memory, for the outputs are made there.
+      ...(backend === "cpu" ? [] : ["-hwaccel", backend]),
       ...source,
       ...outputs(frames, libavformatMajor),
     ],

@@ -1,5 +1,6 @@
 /** One FFmpeg on one input, from its start to its explained end. */
 import type {
+  Backend,
   CameraFault,
   CameraSession,
   Frame,
@@ -28,6 +29,8 @@ const STDERR_FD = 2;
 export interface SessionOptions {
   readonly ffmpeg: FfmpegProgram;
   readonly input: CameraInput;
+  /** `cpu` unless given. */
+  readonly backend?: Backend;
   /** Null: none are needed, only counted. */
   readonly frames: FrameFormat | null;
   readonly spawn: SpawnGroup;
@@ -42,6 +45,7 @@ export function openFfmpegSession(options: SessionOptions, hooks: SessionHooks):
 
 class FfmpegSession implements CameraSession {
   readonly ended: Promise<SessionEnd>;
+  readonly backend: Backend;
   readonly counts = new Map<string, number>();
   frames = 0;
   private readonly options: SessionOptions;
@@ -59,12 +63,14 @@ class FfmpegSession implements CameraSession {
   constructor(options: SessionOptions, hooks: SessionHooks) {
     this.options = options;
     this.hooks = hooks;
-    const { ffmpeg, input, frames, spawn, env } = options;
+    const { ffmpeg, input, frames, spawn, env, backend = "cpu" } = options;
+    this.backend = backend;
     this.tail = createLineTail({
       secrets: secretsOf(input.url),
       onLine: (line) => this.count(line),
     });
-    const { args, inputList } = ffmpegArguments(input, ffmpeg.libavformatMajor, frames);
+    const version = ffmpeg.libavformatMajor;
+    const { args, inputList } = ffmpegArguments(input, version, frames, backend);
     this.group = spawn({
       file: ffmpeg.path,
       args,
@@ -85,6 +91,10 @@ class FfmpegSession implements CameraSession {
 
   get pid(): number {
     return this.group.pid;
+  }
+
+  get startedAt(): number {
+    return this.group.startedAt;
   }
 
   fps(): number | null {
@@ -157,15 +167,16 @@ class FfmpegSession implements CameraSession {
   /** Ends the session when the picture stands, whether FFmpeg falls silent or repeats itself. */
   private async watch(): Promise<SessionEnd> {
     const timer = setInterval(() => this.checkStall(), WATCH_MS);
-    const end = await this.group.ended;
+    const exit = await this.group.ended;
     clearInterval(timer);
     // Ends what is left of the group, and frees the guard that watches it.
     await this.group.stop();
     await this.group.drained(STDERR_FD);
     this.tail.flush();
-    if (this.stall !== undefined) return { reason: "failed", fault: this.stall };
-    if (this.isStopping) return { reason: "stopped" };
-    return { reason: "failed", fault: explainEnd(end, this.tail.lines()) };
+    const tail = this.tail.lines();
+    if (this.stall !== undefined) return { reason: "failed", fault: this.stall, exit, tail };
+    if (this.isStopping) return { reason: "stopped", exit, tail };
+    return { reason: "failed", fault: explainEnd(exit, tail), exit, tail };
   }
 
   private checkStall(): void {

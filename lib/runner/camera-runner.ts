@@ -1,42 +1,62 @@
 /** Keeps one camera's stream running and knows what to say of it. */
 import { faultText } from "../core/camera-session.ts";
-import type { CameraSession, OpenSession, SessionEnd } from "../core/camera-session.ts";
-import type { CameraFault } from "../core/camera-session.ts";
+import type {
+  CameraFault,
+  CameraSession,
+  Frame,
+  OpenSession,
+  SessionEnd,
+} from "../core/camera-session.ts";
 import { messageOf } from "../core/errors.ts";
-import type { CameraState, Health } from "../core/heartbeat.ts";
 import type { Analyser } from "./analysers/analyser.ts";
+import { cameraPart } from "./camera-part.ts";
+import { createTransitionLog } from "./camera-transitions.ts";
+import type { CameraTransition } from "./camera-transitions.ts";
 import { FrameQueue } from "./frame-queue.ts";
+import type { FrameFigures } from "./frame-queue.ts";
 import type { HeartbeatPart } from "./heartbeat-body.ts";
+import { PICTURE_FORMAT, createPictureWatch } from "./picture-watch.ts";
+import type { PictureLimits, PictureTrouble, PictureWatch } from "./picture-watch.ts";
 import type { UsageMeter } from "./process-usage.ts";
-import { usageFields } from "./usage-fields.ts";
-import { NEW_WATCH, afterFailure, afterStreaming, cameraState, retryDelayMs } from "./watchdog.ts";
+import {
+  NEW_WATCH,
+  afterFailure,
+  afterPicture,
+  afterStreaming,
+  cameraState,
+  retryDelayMs,
+  retryText,
+} from "./watchdog.ts";
 import type { Watch, WatchdogPolicy } from "./watchdog.ts";
-
-/** A change of the camera's state, and why. */
-export interface CameraTransition {
-  readonly from: CameraState;
-  readonly to: CameraState;
-  readonly reason: string;
-}
 
 export interface CameraRunnerOptions {
   readonly open: OpenSession;
   readonly analyser: Analyser;
   readonly policy: WatchdogPolicy;
+  readonly picture: PictureLimits;
   /** Of this process and what it has started. */
   readonly measure: UsageMeter;
   /** Goes out with every heavy heartbeat. */
   readonly labels: Readonly<Record<string, string>>;
-  readonly onTransition: (transition: CameraTransition) => void;
+  /** The camera's state has changed. */
+  readonly onTransition?: (transition: CameraTransition) => void;
+  /** A session has failed; also where the state stays. One line, redacted. */
+  readonly onError?: (message: string) => void;
+  /** A picture was analysed. */
+  readonly onFrame?: (figures: FrameFigures) => void;
+  readonly onSession?: (session: CameraSession) => void;
+  readonly onSessionEnd?: (session: CameraSession, end: SessionEnd) => void;
   readonly random?: () => number;
 }
 
 export interface CameraRunner {
   /** What the next heartbeat says. */
   collect(): HeartbeatPart;
+  /** The last hundred changes of the state, oldest first. */
+  history(): CameraTransition[];
   /** Tries again at once, as if the camera had never failed. */
   reconnect(): void;
-  /** Ends the stream; answers once FFmpeg is gone. */
+  /** Ends the stream; answers once FFmpeg and the analyser are gone. */
   stop(): Promise<void>;
 }
 
@@ -47,68 +67,85 @@ export function startCameraRunner(options: CameraRunnerOptions): CameraRunner {
   return runner;
 }
 
-const HEALTH_OF: Readonly<Record<CameraState, Health>> = {
-  healthy: "healthy",
-  degraded: "degraded",
-  reconnecting: "degraded",
-  offline: "unhealthy",
+const PICTURE_TEXT: Readonly<Record<NonNullable<PictureTrouble>, string>> = {
+  black: "The picture is black. Check the lens, the light and the camera's night mode",
+  frozen: "The picture does not change any more. Restart the camera or its recorder",
 };
 
 class Runner implements CameraRunner {
   private readonly options: CameraRunnerOptions;
   private readonly queue: FrameQueue;
+  private readonly log = createTransitionLog();
+  private readonly picture: PictureWatch;
   private watch: Watch = NEW_WATCH;
-  private state: CameraState = "reconnecting";
+  private error = "";
   private session: CameraSession | undefined;
   private sessions = 0;
   private framesBefore = 0;
+  private isOnCpu = false;
   private isStopped = false;
+  private retryMs: number | null = null;
   private retryTimer: NodeJS.Timeout | undefined;
   private goodTimer: NodeJS.Timeout | undefined;
 
   constructor(options: CameraRunnerOptions) {
     this.options = options;
-    this.queue = new FrameQueue(options.analyser);
+    this.queue = new FrameQueue(options.analyser, options.onFrame);
+    this.picture = createPictureWatch(options.picture);
   }
 
   connect(): void {
+    const { open, analyser, picture, onSession } = this.options;
     this.sessions++;
+    this.picture.reset();
+    const isWatched = picture.blackSec > 0 || picture.frozenSec > 0;
+    const hooks = {
+      onStreaming: () => this.streaming(),
+      onFrame: (frame: Frame) => this.take(frame),
+    };
     try {
-      const session = this.options.open(this.options.analyser.wants, {
-        onStreaming: () => this.streaming(),
-        onFrame: (frame) => this.queue.push(frame),
-      });
+      const wanted = analyser.wants ?? (isWatched ? PICTURE_FORMAT : null);
+      const session = open(wanted, hooks, this.isOnCpu);
       this.session = session;
       void session.ended.then((end) => this.ended(session, end));
+      onSession?.(session);
     } catch (error) {
       this.failed(startFault(error));
     }
   }
 
   collect(): HeartbeatPart {
-    const figures = this.queue.take();
-    const fault = this.watch.fault;
-    const isStreaming = this.watch.streamingSince !== null;
-    const fps = isStreaming ? this.session?.fps() : 0;
-    return {
-      health: HEALTH_OF[this.state],
-      camera_state: this.state,
-      detected: figures.detected,
-      matched: figures.matched,
-      last_error: fault === null ? figures.error : faultText(fault),
-      ...(fps === null || fps === undefined ? {} : { fps: round(fps) }),
-      ...(figures.latencyMs === null ? {} : { latency_ms: round(figures.latencyMs) }),
-      metrics: this.metrics(),
-      labels: this.options.labels,
-      resources: { ...usageFields(this.options.measure()), queues: { frames: this.queue.size } },
-      ...(fault === null ? {} : { detail: faultDetail(fault) }),
-    };
+    const { measure, labels } = this.options;
+    const { watch, session, queue, sessions, framesBefore, retryMs } = this;
+    const trouble = watch.picture === null ? "" : PICTURE_TEXT[watch.picture];
+    return cameraPart({
+      state: this.log.state,
+      watch,
+      session,
+      figures: queue.take(),
+      error: this.error || trouble,
+      usage: measure(),
+      labels: { backend: session?.backend ?? "cpu", ...labels },
+      counts: { sessions, framesBefore, analysed: queue.analysed, dropped: queue.dropped },
+      waiting: queue.size,
+      retryMs,
+      history: this.log.history().slice(-5),
+    });
+  }
+
+  history(): CameraTransition[] {
+    return this.log.history();
   }
 
   reconnect(): void {
     if (this.isStopped) return;
     this.watch = NEW_WATCH;
+    this.error = "";
+    this.retryMs = null;
+    this.isOnCpu = false;
     clearTimeout(this.retryTimer);
+    clearTimeout(this.goodTimer);
+    this.changeState("it was asked to reconnect");
     if (this.session === undefined) this.connect();
     else void this.session.stop();
   }
@@ -119,17 +156,30 @@ class Runner implements CameraRunner {
     clearTimeout(this.goodTimer);
     await this.session?.stop();
     this.queue.clear();
+    await this.options.analyser.stop?.();
+  }
+
+  private take(frame: Frame): void {
+    const { analyser } = this.options;
+    this.judge(this.picture.look(frame));
+    if (analyser.wants !== null) this.queue.push(frame);
+  }
+
+  private judge(picture: PictureTrouble): void {
+    if (picture === this.watch.picture || this.watch.streamingSince === null) return;
+    this.watch = afterPicture(this.watch, picture);
+    this.changeState(picture === null ? "the picture is good again" : PICTURE_TEXT[picture]);
   }
 
   private streaming(): void {
     if (this.isStopped) return;
     this.watch = afterStreaming(this.watch, performance.now());
+    this.error = "";
+    this.retryMs = null;
     this.changeState("pictures come");
     // The time itself brings a change: a stream that stays good makes up for its failures.
     clearTimeout(this.goodTimer);
-    const becomesGood = () => {
-      if (this.currentState() !== this.state) this.changeState("the stream stays good");
-    };
+    const becomesGood = () => this.changeState("the stream stays good");
     this.goodTimer = setTimeout(becomesGood, this.options.policy.goodSec * 1000).unref();
   }
 
@@ -138,54 +188,32 @@ class Runner implements CameraRunner {
     this.session = undefined;
     this.queue.clear();
     clearTimeout(this.goodTimer);
+    this.options.onSessionEnd?.(session, end);
     if (this.isStopped) return;
     if (end.reason === "failed") this.failed(end.fault);
     else this.connect();
   }
 
   private failed(fault: CameraFault): void {
-    const { policy, random = Math.random } = this.options;
+    const { policy, random = Math.random, onError } = this.options;
+    this.isOnCpu ||= fault.retry === "on_cpu";
     this.watch = afterFailure(this.watch, performance.now(), fault, policy);
-    this.changeState(faultText(fault));
-    const delayMs = retryDelayMs(this.watch, policy, random());
-    if (delayMs === null) return;
-    this.retryTimer = setTimeout(() => this.connect(), delayMs);
+    this.retryMs = retryDelayMs(this.watch, policy, random());
+    this.error = `${faultText(fault)}. ${retryText(this.watch, policy, this.retryMs)}`;
+    this.changeState(this.error);
+    onError?.(this.error);
+    if (this.retryMs === null) return;
+    this.retryTimer = setTimeout(() => this.connect(), this.retryMs);
   }
 
-  /** Told also where the state stays and the fault is new: the next heartbeat should say so. */
   private changeState(reason: string): void {
-    const from = this.state;
-    this.state = this.currentState();
-    this.options.onTransition({ from, to: this.state, reason });
-  }
-
-  private currentState(): CameraState {
-    return cameraState(this.watch, performance.now(), this.options.policy);
-  }
-
-  private metrics(): Record<string, number> {
-    const counts = [...(this.session?.counts ?? [])].slice(0, 20);
-    return {
-      frames: this.framesBefore + (this.session?.frames ?? 0),
-      frames_analysed: this.queue.analysed,
-      frames_dropped: this.queue.dropped,
-      failures: this.watch.failures,
-      sessions: this.sessions,
-      ...Object.fromEntries(counts),
-    };
+    const state = cameraState(this.watch, performance.now(), this.options.policy);
+    const transition = this.log.move(state, reason, Date.now());
+    if (transition !== undefined) this.options.onTransition?.(transition);
   }
 }
 
 function startFault(error: unknown): CameraFault {
   const message = messageOf(error);
   return { name: "start", cause: message, message, advice: "", retry: "yes", tail: [] };
-}
-
-/** The last lines that FFmpeg printed, for who wants to know more. */
-function faultDetail(fault: CameraFault): Record<string, unknown> {
-  return { fault: fault.name, cause: fault.cause, retry: fault.retry, tail: fault.tail.slice(-5) };
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100;
 }

@@ -18,8 +18,17 @@ export interface AnalysisFigures {
   readonly error: string;
 }
 
+/** What the analyser answered to one picture. */
+export interface FrameFigures {
+  readonly detected: number;
+  readonly matched: number;
+  /** From the picture's arrival to the answer. */
+  readonly latencyMs: number;
+}
+
 export class FrameQueue {
   private readonly analyser: Analyser;
+  private readonly onAnswer: (figures: FrameFigures) => void;
   private readonly frames: Frame[] = [];
   private isBusy = false;
   private busySinceMs = 0;
@@ -32,8 +41,9 @@ export class FrameQueue {
   dropped = 0;
   analysed = 0;
 
-  constructor(analyser: Analyser) {
+  constructor(analyser: Analyser, onAnswer: (figures: FrameFigures) => void = () => {}) {
     this.analyser = analyser;
+    this.onAnswer = onAnswer;
   }
 
   get size(): number {
@@ -75,16 +85,21 @@ export class FrameQueue {
       this.busySinceMs = performance.now();
       try {
         const { detected, matched } = await this.analyser.analyse(frame);
-        this.detected = Math.max(this.detected, detected);
-        this.matched = Math.max(this.matched, matched);
-        this.latencySumMs += performance.now() - frame.atMs;
-        this.answers++;
-        this.analysed++;
+        this.answered({ detected, matched, latencyMs: performance.now() - frame.atMs });
       } catch (error) {
         this.error = `Analyser ${this.analyser.name} failed: ${messageOf(error)}`;
       }
     }
     this.isBusy = false;
+  }
+
+  private answered(figures: FrameFigures): void {
+    this.detected = Math.max(this.detected, figures.detected);
+    this.matched = Math.max(this.matched, figures.matched);
+    this.latencySumMs += figures.latencyMs;
+    this.answers++;
+    this.analysed++;
+    this.onAnswer(figures);
   }
 
   private slowness(): string {

@@ -1,6 +1,8 @@
 /** When a camera is healthy, and when it is tried again. Pure: time and chance are arguments. */
 import type { CameraFault } from "../core/camera-session.ts";
+import type { ReconnectSpec } from "../core/fleet.ts";
 import type { CameraState } from "../core/heartbeat.ts";
+import type { PictureTrouble } from "./picture-watch.ts";
 
 export interface WatchdogPolicy {
   /** Seconds before the first, second, … try; the last repeats. */
@@ -23,6 +25,17 @@ export const DEFAULT_WATCHDOG: WatchdogPolicy = {
   slowSec: 60,
 };
 
+/** The usual policy, with what the fleet file says of one camera. */
+export function watchdogPolicy(maxFailures: number, given: ReconnectSpec = {}): WatchdogPolicy {
+  return {
+    backoffSec: given.backoffSec ?? DEFAULT_WATCHDOG.backoffSec,
+    degradedAfter: given.degradedAfter ?? DEFAULT_WATCHDOG.degradedAfter,
+    maxFailures,
+    goodSec: given.goodSec ?? DEFAULT_WATCHDOG.goodSec,
+    slowSec: given.slowSec ?? DEFAULT_WATCHDOG.slowSec,
+  };
+}
+
 /** Tries are this much earlier or later, so that cameras that failed together do not come back so. */
 const JITTER = 0.1;
 
@@ -33,6 +46,8 @@ export interface Watch {
   /** Why it failed last; null since it streams again. */
   readonly fault: CameraFault | null;
   readonly hasGivenUp: boolean;
+  /** What is wrong with the pictures that come. */
+  readonly picture: PictureTrouble;
 }
 
 export const NEW_WATCH: Watch = {
@@ -40,11 +55,17 @@ export const NEW_WATCH: Watch = {
   streamingSince: null,
   fault: null,
   hasGivenUp: false,
+  picture: null,
 };
 
 /** Pictures come. */
 export function afterStreaming(watch: Watch, now: number): Watch {
   return { ...watch, streamingSince: watch.streamingSince ?? now, fault: null, hasGivenUp: false };
+}
+
+/** The pictures that come have been looked at. */
+export function afterPicture(watch: Watch, picture: PictureTrouble): Watch {
+  return { ...watch, picture };
 }
 
 /** The session has failed. */
@@ -57,7 +78,7 @@ export function afterFailure(
   const failures = failuresAt(watch, now, policy) + 1;
   const isLast = policy.maxFailures > 0 && failures >= policy.maxFailures;
   const hasGivenUp = isLast || isPermanent(fault);
-  return { failures, streamingSince: null, fault, hasGivenUp };
+  return { failures, streamingSince: null, fault, hasGivenUp, picture: null };
 }
 
 /** Failures that still count: a stream that was good for long enough has made up for them. */
@@ -85,9 +106,21 @@ export function retryDelayMs(watch: Watch, policy: WatchdogPolicy, random: numbe
   return Math.round(wanted * 1000 * (1 - JITTER + 2 * JITTER * random));
 }
 
+/** What a person may expect next, e.g. `Failure 3 of 10, next try after 4 s`. */
+export function retryText(watch: Watch, policy: WatchdogPolicy, delayMs: number | null): string {
+  const ofMost = policy.maxFailures > 0 ? ` of ${policy.maxFailures}` : "";
+  if (delayMs !== null) {
+    const seconds = Math.round(delayMs / 100) / 10;
+    return `Failure ${watch.failures}${ofMost}, next try after ${seconds} s`;
+  }
+  if (watch.fault !== null && isPermanent(watch.fault)) return "Not tried again: trying can't help";
+  return `Given up after failure ${watch.failures}${ofMost}`;
+}
+
 /** The camera's state for the heartbeat. */
 export function cameraState(watch: Watch, now: number, policy: WatchdogPolicy): CameraState {
   if (watch.hasGivenUp) return "offline";
   if (failuresAt(watch, now, policy) >= policy.degradedAfter) return "degraded";
-  return watch.streamingSince === null ? "reconnecting" : "healthy";
+  if (watch.streamingSince === null) return "reconnecting";
+  return watch.picture === null ? "healthy" : "degraded";
 }

@@ -95,6 +95,11 @@ const LINES: readonly [line: string, message: string, retry: string][] = [
     "on_cpu",
   ],
   [
+    "[h264 @ 0x5] [error] No device available for decoder: device type vaapi needed for codec h264.\n[error] Device setup failed for decoder on input stream #0:0 : Generic error in an external library",
+    "GPU decoding is unavailable",
+    "on_cpu",
+  ],
+  [
     "[h264_nvenc @ 0x5] [error] OpenEncodeSessionEx failed: out of memory (10)",
     "GPU is at capacity",
     "yes",

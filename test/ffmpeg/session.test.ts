@@ -70,7 +70,7 @@ describe("an FFmpeg session", () => {
     expect(frames.length).toBeLessThan(session.frames / 2.5);
     const values = new Set(frames[0]?.data);
     expect(values.size).toBeGreaterThan(20);
-    expect(await session.stop()).toEqual({ reason: "stopped" });
+    expect(await session.stop()).toMatchObject({ reason: "stopped" });
     expect(isProcessAlive(session.pid)).toBe(false);
   });
 

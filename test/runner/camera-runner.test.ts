@@ -4,9 +4,11 @@ import type { CameraInput } from "../../lib/ffmpeg/arguments.ts";
 import { decodeHeartbeatBody } from "../../lib/core/decode-heartbeat.ts";
 import { createAnalyser } from "../../lib/runner/analysers/named.ts";
 import { startCameraRunner } from "../../lib/runner/camera-runner.ts";
-import type { CameraRunner, CameraTransition } from "../../lib/runner/camera-runner.ts";
+import type { CameraRunner } from "../../lib/runner/camera-runner.ts";
+import type { CameraTransition } from "../../lib/runner/camera-transitions.ts";
 import { spawnGroup } from "../../lib/runner/child-group.ts";
 import { isProcessAlive } from "../../lib/runner/process-identity.ts";
+import { pictureLimits } from "../../lib/runner/picture-watch.ts";
 import { createUsageMeter } from "../../lib/runner/process-usage.ts";
 import { DEFAULT_WATCHDOG } from "../../lib/runner/watchdog.ts";
 import type { WatchdogPolicy } from "../../lib/runner/watchdog.ts";
@@ -24,6 +26,7 @@ const QUICK = { ...DEFAULT_WATCHDOG, backoffSec: [0.1, 0.2, 0.3] };
 interface Started {
   readonly camera: CameraRunner;
   readonly transitions: CameraTransition[];
+  readonly errors: string[];
   readonly pids: number[];
 }
 
@@ -33,8 +36,13 @@ afterEach(async () => {
   await Promise.all(cameras.splice(0).map((camera) => camera.stop()));
 });
 
-async function start(input: Partial<CameraInput>, policy: WatchdogPolicy): Promise<Started> {
+async function start(
+  input: Partial<CameraInput>,
+  policy: WatchdogPolicy,
+  analyser = "motion",
+): Promise<Started> {
   const transitions: CameraTransition[] = [];
+  const errors: string[] = [];
   const pids: number[] = [];
   const ffmpeg = await ffmpegProgram();
   const camera = startCameraRunner({
@@ -46,14 +54,16 @@ async function start(input: Partial<CameraInput>, policy: WatchdogPolicy): Promi
       pids.push(session.pid);
       return session;
     },
-    analyser: createAnalyser("motion"),
+    analyser: createAnalyser(analyser),
     policy,
     measure: createUsageMeter(process.pid),
-    labels: { analyser: "motion" },
+    labels: { analyser },
+    picture: pictureLimits({ blackSec: 2, frozenSec: 2 }),
     onTransition: (transition) => transitions.push(transition),
+    onError: (message) => errors.push(message),
   });
   cameras.push(camera);
-  return { camera, transitions, pids };
+  return { camera, transitions, errors, pids };
 }
 
 describe("a camera runner", () => {
@@ -80,7 +90,9 @@ describe("a camera runner", () => {
       camera_state: "reconnecting",
       health: "degraded",
       fps: 0,
-      last_error: "FFmpeg was ended by SIGKILL",
+      last_error: expect.stringMatching(
+        /^FFmpeg was ended by SIGKILL\. Failure 1 of 10, next try after (0\.9|1(\.1)?) s$/,
+      ) as string,
     });
     await waitFor(() => camera.collect().camera_state === "healthy");
     expect(pids).toHaveLength(2);
@@ -100,26 +112,26 @@ describe("a camera runner", () => {
   });
 
   it("becomes degraded, then offline, and starts over when told to reconnect", async () => {
-    const { camera, transitions } = await start(
+    const { camera, transitions, errors } = await start(
       { url: "rtsp://127.0.0.1:1/a", inputFormat: undefined as never },
       { ...QUICK, maxFailures: 5 },
     );
     await waitFor(() => camera.collect().camera_state === "offline");
-    expect(transitions.map(({ to }) => to)).toEqual([
-      "reconnecting",
-      "reconnecting",
-      "degraded",
-      "degraded",
-      "offline",
-    ]);
+    expect(transitions.map(({ to }) => to)).toEqual(["degraded", "offline"]);
+    expect(errors).toHaveLength(5);
+    expect(errors.at(-1)).toContain("Given up after failure 5 of 5");
     expect(camera.collect()).toMatchObject({
       health: "unhealthy",
       last_error: expect.stringContaining("Nothing answers on the RTSP port") as string,
       detail: { fault: "refused" },
     });
     camera.reconnect();
-    await waitFor(() => transitions.length === 6);
-    expect(transitions.at(-1)).toMatchObject({ from: "offline", to: "reconnecting" });
+    expect(camera.history().at(-1)).toMatchObject({
+      from: "offline",
+      to: "reconnecting",
+      reason: "it was asked to reconnect",
+    });
+    await waitFor(() => errors.length === 6);
   });
 
   it("ends its FFmpeg when it is stopped, and does not start another", async () => {
@@ -128,5 +140,28 @@ describe("a camera runner", () => {
     await camera.stop();
     expect(isProcessAlive(pids[0] ?? 0)).toBe(false);
     expect(pids).toHaveLength(1);
+  });
+
+  it.each([
+    ["color=black:size=320x180:rate=10", "black", "The picture is black. Check the lens"],
+    ["testsrc2=size=320x180:rate=10,loop=-1:1:30", "frozen", "The picture does not change"],
+  ])("is degraded while %s shows nothing new", async (url, picture, text) => {
+    const { camera, transitions } = await start({ url }, QUICK);
+    const bad = await waitFor(() => transitions.find(({ to }) => to === "degraded"));
+    expect(bad).toMatchObject({ from: "healthy", reason: expect.stringContaining(text) as string });
+    expect(camera.collect()).toMatchObject({
+      health: "degraded",
+      last_error: expect.stringContaining(text) as string,
+      detail: { picture },
+    });
+  });
+
+  it("is healthy again when the picture comes back, without an analyser too", async () => {
+    const url = "testsrc2=size=320x180:rate=10,drawbox=t=fill:color=black:enable='lt(t,5)'";
+    const { camera, transitions } = await start({ url }, QUICK, "none");
+    await waitFor(() => transitions.length === 3);
+    expect(transitions.map(({ to }) => to)).toEqual(["healthy", "degraded", "healthy"]);
+    expect(camera.history().at(-1)?.reason).toBe("the picture is good again");
+    expect(camera.collect()).toMatchObject({ last_error: "", metrics: { frames_analysed: 0 } });
   });
 });

@@ -14,4 +14,6 @@ export interface Analyser {
   readonly wants: FrameFormat | null;
   /** Pictures come one after the other, and the next one waits for the answer. */
   analyse(frame: Frame): Analysis | Promise<Analysis>;
+  /** Ends what it has started. */
+  stop?(): Promise<void>;
 }

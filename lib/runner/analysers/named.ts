@@ -1,7 +1,12 @@
 /** The analysers that a fleet file can name. */
+import { isAbsolute } from "node:path";
 import { AppError } from "../../core/errors.ts";
+import type { AnalyserProgram } from "../../core/fleet.ts";
 import type { Analyser } from "./analyser.ts";
+import { loadModuleAnalyser } from "./module.ts";
 import { createMotionAnalyser } from "./motion.ts";
+import { createProgramAnalyser } from "./program.ts";
+import type { ProgramContext } from "./program.ts";
 
 /** Wants no pictures: frames are only counted. */
 function createNoAnalyser(): Analyser {
@@ -21,4 +26,16 @@ export function createAnalyser(name: string): Analyser {
   if (create !== undefined) return create();
   const known = ANALYSER_NAMES.join(", ");
   throw new AppError("invalid", `There is no analyser "${name}": choose one of ${known}`);
+}
+
+/**
+ * Opens an analyser by its name, the absolute path of its module, or its command.
+ * @throws AppError `invalid` for a name that there is none of.
+ */
+export async function openAnalyser(
+  wanted: string | AnalyserProgram,
+  context: ProgramContext,
+): Promise<Analyser> {
+  if (typeof wanted !== "string") return createProgramAnalyser(wanted, context);
+  return isAbsolute(wanted) ? await loadModuleAnalyser(wanted) : createAnalyser(wanted);
 }
