@@ -23,10 +23,15 @@ export class BoundedFile {
     if (this.#descriptor !== undefined && this.#bytes >= this.#maxBytes) this.#setAside();
     this.#descriptor ??= this.#open();
     const data = Buffer.from(this.#isTorn ? `\n${lines}` : lines);
-    this.#isTorn = true;
-    for (let from = 0; from < data.length;) from += writeSync(this.#descriptor, data, from);
-    this.#isTorn = false;
-    this.#bytes += data.length;
+    try {
+      for (let from = 0; from < data.length;) from += writeSync(this.#descriptor, data, from);
+      this.#bytes += data.length;
+      this.#isTorn = false;
+    } catch (error) {
+      this.#isTorn = true;
+      this.close();
+      throw error;
+    }
   }
 
   close(): void {

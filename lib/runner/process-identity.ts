@@ -3,6 +3,9 @@
  * together are not.
  */
 import { readFileSync, readdirSync } from "node:fs";
+import type { KernelIdentity } from "../core/host-processes.ts";
+
+export type { KernelIdentity } from "../core/host-processes.ts";
 
 /** Clock ticks a second in /proc; fixed for user space on every Linux architecture. */
 const TICKS_PER_SECOND = 100;
@@ -18,13 +21,6 @@ export interface ProcessStat {
   readonly cpuTicks: number;
   /** Start after boot, in ticks. */
   readonly startTicks: number;
-}
-
-/** Identity of one process of this host: the same three values never name another process. */
-export interface KernelIdentity {
-  readonly pid: number;
-  readonly startTicks: number;
-  readonly bootId: string;
 }
 
 /**
@@ -94,9 +90,19 @@ export function ownStartedAt(): number {
 /** pid, start time and boot of a process; undefined when it is gone or this is not Linux. */
 export function kernelIdentityOf(pid: number): KernelIdentity | undefined {
   const stat = readProcessStat(pid);
-  const bootId = readText("/proc/sys/kernel/random/boot_id").trim();
-  if (stat === undefined || bootId === "") return undefined;
-  return { pid, startTicks: stat.startTicks, bootId };
+  const boot = bootId();
+  if (stat === undefined || boot === "") return undefined;
+  return { pid, startTicks: stat.startTicks, bootId: boot };
+}
+
+/** Names this boot of the host; "" where this is not Linux. */
+export function bootId(): string {
+  return readText("/proc/sys/kernel/random/boot_id").trim();
+}
+
+/** Every process of this host that is not dead; empty where there is no /proc. */
+export function livingProcesses(): ProcessStat[] {
+  return readAllStats().filter(isLiving);
 }
 
 /** Every process of this host; empty where there is no /proc. */
