@@ -23,6 +23,8 @@ const STDERR_LINES = 5;
 export interface ProgramContext {
   readonly spawn: SpawnGroup;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** 10 s unless given. */
+  readonly answerMs?: number;
   /** Before the first, second, … new start; the last repeats. */
   readonly backoffMs?: readonly number[];
 }
@@ -44,6 +46,7 @@ class ProgramAnalyser implements Analyser {
   private group: ChildGroup | undefined;
   private pending: Pending | undefined;
   private trouble = "";
+  private talk = "";
   private ends = 0;
   private startedMs = 0;
   private notBeforeMs = 0;
@@ -59,12 +62,13 @@ class ProgramAnalyser implements Analyser {
   }
 
   async analyse(frame: Frame): Promise<Analysis> {
+    const { answerMs = ANSWER_MS } = this.context;
     const group = this.running();
     let timer: NodeJS.Timeout | undefined;
     try {
       return await new Promise((resolve, reject) => {
         this.pending = { resolve, reject };
-        timer = setTimeout(() => this.tooLate(group), ANSWER_MS);
+        timer = setTimeout(() => this.tooLate(group), answerMs);
         group.input(0).write(frame.data);
       });
     } finally {
@@ -133,7 +137,12 @@ class ProgramAnalyser implements Analyser {
     });
   }
 
+  /** What is no JSON is talk of a library, and no answer. */
   private answered(line: string): void {
+    if (!line.trimStart().startsWith("{")) {
+      if (line !== "") this.talk = ` and wrote ${line.slice(0, 100)}`;
+      return;
+    }
     try {
       this.pending?.resolve(parseAnswer(JSON.parse(line)));
     } catch (error) {
@@ -142,7 +151,9 @@ class ProgramAnalyser implements Analyser {
   }
 
   private tooLate(group: ChildGroup): void {
-    this.pending?.reject(new Error(`no answer within ${ANSWER_MS / 1000} s, it is started again`));
+    const { answerMs = ANSWER_MS } = this.context;
+    const message = `it did not answer within ${answerMs / 1000} s${this.talk}; it is started again`;
+    this.pending?.reject(new Error(message));
     void group.stop();
   }
 
