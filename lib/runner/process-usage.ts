@@ -1,5 +1,8 @@
 /** What a process and everything below it use of the host, from /proc. */
 import { readFileSync, readdirSync } from "node:fs";
+import type { GpuMemory } from "./gpu-memory.ts";
+import { openHostMeter } from "./host-usage.ts";
+import type { HostMeter } from "./host-usage.ts";
 import { readProcessStat } from "./process-identity.ts";
 
 const TICKS_PER_SECOND = 100;
@@ -12,19 +15,26 @@ export interface ProcessUsage {
   readonly cpuPercent: number | null;
   /** Resident memory, MiB; pages that two processes share count twice. */
   readonly memoryMb: number;
+  /** That memory, of the limit that applies: the container's, or else the host's. */
+  readonly memoryPercent: number;
+  /** Of NVIDIA GPUs, MiB; null where none is used, or nobody looks. */
+  readonly vramMb: number | null;
 }
 
 /** Samples the tree below a pid; undefined when it is gone or this is not Linux. */
 export type UsageMeter = () => ProcessUsage | undefined;
 
-/**
- * Makes a meter whose CPU figure covers the time between two calls.
- * @param nowMs a monotonic clock in ms.
- */
-export function createUsageMeter(
-  rootPid: number,
-  nowMs: () => number = () => performance.now(),
-): UsageMeter {
+export interface UsageMeterOptions {
+  /** Where the memory of GPUs is to be told too. */
+  readonly gpu?: GpuMemory;
+  readonly host?: HostMeter;
+  /** A monotonic clock in ms. */
+  readonly nowMs?: () => number;
+}
+
+/** Makes a meter whose CPU figure covers the time between two calls. */
+export function createUsageMeter(rootPid: number, options: UsageMeterOptions = {}): UsageMeter {
+  const { gpu, host = openHostMeter(), nowMs = () => performance.now() } = options;
   let ticksBefore = new Map<string, number>();
   let timeBefore: number | undefined;
   return () => {
@@ -36,7 +46,9 @@ export function createUsageMeter(
     const cpuPercent = elapsedSec > 0 ? (used / TICKS_PER_SECOND / elapsedSec) * 100 : null;
     ticksBefore = ticks;
     timeBefore = now;
-    return { cpuPercent, memoryMb: memoryKb(tree) / 1024 };
+    const memoryMb = memoryKb(tree) / 1024;
+    const memoryPercent = ((memoryMb * 2 ** 20) / host.memory().limitBytes) * 100;
+    return { cpuPercent, memoryMb, memoryPercent, vramMb: gpu?.usedMb(tree) ?? null };
   };
 }
 
