@@ -1,9 +1,11 @@
 import { Command, Option } from "commander";
+import { messageOf } from "../lib/core/errors.ts";
 import { cameraEvent } from "../lib/core/supervision.ts";
 import type { RunOrder } from "../lib/core/supervision.ts";
 import { TRANSPORTS } from "../lib/ffmpeg/arguments.ts";
 import { locateFfmpeg } from "../lib/ffmpeg/locate.ts";
 import type { CameraTransition } from "../lib/runner/camera-transitions.ts";
+import { ownStartedAt } from "../lib/runner/process-identity.ts";
 import { openSupervisorLink } from "../lib/runner/supervisor-link.ts";
 import { beatChannel } from "./beat-options.ts";
 import { analyserName, cameraId, count, orderOf, positive } from "./camera-options.ts";
@@ -12,6 +14,7 @@ import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { openOwnEvents } from "./own-events.ts";
 import { fetchFfmpeg } from "./programs.ts";
+import { supervisedContext } from "./supervised-context.ts";
 import { untilStopped } from "./until-stopped.ts";
 import { watchCamera } from "./watch-camera.ts";
 import type { WatchedCamera } from "./watch-camera.ts";
@@ -61,14 +64,27 @@ async function runAlone(
   await events.close();
 }
 
-async function runSupervised(context: Context, stopping: Promise<string>): Promise<void> {
+async function runSupervised(base: Context, stopping: Promise<string>): Promise<void> {
   const link = openSupervisorLink();
+  const context = supervisedContext(base, link);
   const order = await Promise.race([link.order, stopping]);
   if (typeof order === "string") return;
-  await runUntil(context, order, stopping, ({ from, to, reason }) => {
-    link.report({ event: "camera", from, to, reason });
-  });
-  if (process.connected) process.disconnect();
+  link.report({ event: "spawned", pid: process.pid, started_at: ownStartedAt() });
+  const exited = (exit_code: number, stderr: string[]) => {
+    const ran_sec = Math.round(performance.now()) / 1000;
+    link.report({ event: "exited", exit_code, signal: null, ran_sec, stderr });
+  };
+  try {
+    await runUntil(context, order, stopping, ({ from, to, reason }) => {
+      link.report({ event: "camera", from, to, reason });
+    });
+    exited(0, []);
+  } catch (error) {
+    exited(1, [messageOf(error)]);
+    throw error;
+  } finally {
+    link.close();
+  }
 }
 
 async function runUntil(
