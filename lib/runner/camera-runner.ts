@@ -8,6 +8,7 @@ import type {
   SessionEnd,
 } from "../core/camera-session.ts";
 import { messageOf } from "../core/errors.ts";
+import type { CameraState } from "../core/heartbeat.ts";
 import type { Analyser } from "./analysers/analyser.ts";
 import { cameraPart } from "./camera-part.ts";
 import { createTransitionLog } from "./camera-transitions.ts";
@@ -50,6 +51,7 @@ export interface CameraRunnerOptions {
 }
 
 export interface CameraRunner {
+  readonly state: CameraState;
   /** What the next heartbeat says. */
   collect(): HeartbeatPart;
   /** The last hundred changes of the state, oldest first. */
@@ -112,6 +114,10 @@ class Runner implements CameraRunner {
     } catch (error) {
       this.failed(startFault(error));
     }
+  }
+
+  get state(): CameraState {
+    return this.log.state;
   }
 
   collect(): HeartbeatPart {
