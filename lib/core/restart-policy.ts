@@ -71,13 +71,22 @@ export function restartDenial(
   settings: RestartSettings,
   runner: RunnerId,
 ): string | undefined {
-  const denied = fleet.restartDeny.find((pattern) => matchesRunner(pattern, runner));
-  if (denied !== undefined) return `unhealthy but in deny list (${denied})`;
-  const isAllowed = fleet.restartAllow?.some((pattern) => matchesRunner(pattern, runner)) ?? true;
-  if (!isAllowed) return "unhealthy but not in allow list";
+  const listed = listDenial(fleet, runner);
+  if (listed !== undefined) return `unhealthy but ${listed}`;
   if (!settings.isEnabled) return "the supervisor is switched off (SUPERVISOR_ENABLED)";
   if (settings.maxAttempts === 0) return "no restarts are allowed (MAX_RESTART_ATTEMPTS is 0)";
   return undefined;
+}
+
+/** What the fleet's lists say against any restart of the runner, whatever its cause. */
+export function listDenial(
+  fleet: Pick<Fleet, "restartAllow" | "restartDeny">,
+  runner: RunnerId,
+): string | undefined {
+  const denied = fleet.restartDeny.find((pattern) => matchesRunner(pattern, runner));
+  if (denied !== undefined) return `in deny list (${denied})`;
+  const isAllowed = fleet.restartAllow?.some((pattern) => matchesRunner(pattern, runner)) ?? true;
+  return isAllowed ? undefined : "not in allow list";
 }
 
 /** What follows from the end of a run that should have gone on. */
