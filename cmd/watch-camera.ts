@@ -8,7 +8,7 @@ import type { FfmpegProgram } from "../lib/ffmpeg/version.ts";
 import { openAnalyser } from "../lib/runner/analysers/named.ts";
 import type { OpenChannel } from "../lib/runner/beat-channel.ts";
 import { startCameraRunner } from "../lib/runner/camera-runner.ts";
-import type { CameraRunner } from "../lib/runner/camera-runner.ts";
+import type { CameraRunner, ThrottleChange } from "../lib/runner/camera-runner.ts";
 import type { CameraTransition } from "../lib/runner/camera-transitions.ts";
 import { spawnGroup } from "../lib/runner/child-group.ts";
 import { startHeartbeatClient } from "../lib/runner/heartbeat-client.ts";
@@ -18,6 +18,8 @@ import { createUsageMeter } from "../lib/runner/process-usage.ts";
 import { watchdogPolicy } from "../lib/runner/watchdog.ts";
 import { cameraOf } from "./camera-options.ts";
 import type { Context } from "./context.ts";
+import { openResourceCare } from "./resource-guard.ts";
+import type { ResourceCare } from "./resource-guard.ts";
 
 export interface WatchOptions {
   readonly context: Context;
@@ -27,6 +29,9 @@ export interface WatchOptions {
   readonly open: OpenChannel;
   /** Its process is FFmpeg, not this one, which drives other cameras too. */
   readonly isHosted?: boolean;
+  /** Of the process, where it drives other cameras too; else the camera has its own. */
+  readonly care?: ResourceCare;
+  readonly onThrottle?: (change: ThrottleChange) => void;
   readonly onTransition?: (transition: CameraTransition) => void;
   readonly onSession?: (session: CameraSession) => void;
   readonly onSessionEnd?: (session: CameraSession, end: SessionEnd) => void;
@@ -38,6 +43,17 @@ export interface WatchedCamera {
   stop(): Promise<void>;
 }
 
+/** Of this process. */
+function identityOf({ runner, intervalSec }: RunOrder) {
+  return {
+    runner,
+    host: hostname(),
+    pid: process.pid,
+    startedAt: ownStartedAt(),
+    intervalSec,
+  };
+}
+
 /** Watches from now on. @throws AppError `invalid` for an analyser that there is none of. */
 export async function watchCamera(options: WatchOptions): Promise<WatchedCamera> {
   const { context, order, isHosted = false } = options;
@@ -45,14 +61,11 @@ export async function watchCamera(options: WatchOptions): Promise<WatchedCamera>
   const { runner } = order;
   const input = cameraOf(order);
   const analyser = await openAnalyser(input.analyse, { spawn: spawnGroup, env });
-  const identity = {
-    runner,
-    host: hostname(),
-    pid: process.pid,
-    startedAt: ownStartedAt(),
-    intervalSec: order.intervalSec,
-  };
-  let measure = createUsageMeter(process.pid);
+  const identity = identityOf(order);
+  const care = options.care ?? openResourceCare(context);
+  const { guard, host, gpu } = care;
+  const meterOf = (pid: number) => createUsageMeter(pid, { host, ...(gpu && { gpu }) });
+  let measure = meterOf(process.pid);
   let beats: ReturnType<typeof startHeartbeatClient> | undefined;
   const camera = startCameraRunner({
     open: (frames, hooks, isOnCpu) => {
@@ -72,6 +85,13 @@ export async function watchCamera(options: WatchOptions): Promise<WatchedCamera>
       options.onTransition?.(transition);
       beats?.beat();
     },
+    guard,
+    limits: input.throttle,
+    onThrottle: ({ on, reason }) => {
+      log.info({ runner, reason }, on ? "analysing is throttled" : "all pictures are analysed");
+      options.onThrottle?.({ on, reason });
+      beats?.beat();
+    },
     onError: (reason) => {
       log.warn({ runner, reason }, "the camera has failed");
       beats?.beat();
@@ -80,7 +100,7 @@ export async function watchCamera(options: WatchOptions): Promise<WatchedCamera>
       if (isHosted) {
         identity.pid = session.pid;
         identity.startedAt = session.startedAt;
-        measure = createUsageMeter(session.pid);
+        measure = meterOf(session.pid);
       }
       options.onSession?.(session);
     },
@@ -98,6 +118,7 @@ export async function watchCamera(options: WatchOptions): Promise<WatchedCamera>
     stop: async () => {
       await camera.stop();
       await beats.stop();
+      if (options.care === undefined) await care.stop();
     },
   };
 }

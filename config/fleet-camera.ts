@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { AnalyserProgram, CameraEntry } from "../lib/core/fleet.ts";
+import type { ResourceLimits } from "../lib/core/throttle.ts";
 import type { EntryFile } from "./fleet-schema.ts";
 
 type CameraFile = NonNullable<EntryFile["camera"]>;
@@ -25,6 +26,7 @@ export function cameraOf(camera: CameraFile, place: FleetPlace): CameraEntry {
     stallSec: camera.stall_sec,
     maxFailures: camera.max_failures,
     hwaccel: camera.hwaccel,
+    throttle: throttleOf(camera.throttle ?? {}),
     isHosted: camera.host ?? place.areHosted,
     ...(picture === undefined
       ? {}
@@ -39,6 +41,15 @@ export function cameraOf(camera: CameraFile, place: FleetPlace): CameraEntry {
             slowSec: reconnect.slow_sec,
           },
         }),
+  };
+}
+
+function throttleOf(given: NonNullable<CameraFile["throttle"]>): Partial<ResourceLimits> {
+  const { max_fps, max_memory_percent, max_queue_size } = given;
+  return {
+    ...(max_fps === undefined ? {} : { maxFps: max_fps }),
+    ...(max_memory_percent === undefined ? {} : { maxMemoryPercent: max_memory_percent }),
+    ...(max_queue_size === undefined ? {} : { maxQueueSize: max_queue_size }),
   };
 }
 

@@ -29,6 +29,9 @@ function above0(what: string) {
   return z.number(error).gt(0, error);
 }
 
+const percentError = must("a percentage above 0, 100 at most");
+const percent = z.number(percentError).gt(0, percentError).max(100, percentError);
+
 function text(what: string) {
   const error = must(what);
   return z.string(error).min(1, error);
@@ -102,6 +105,12 @@ const reconnect = z.strictObject({
   slow_sec: seconds(0).optional(),
 });
 
+const throttle = z.strictObject({
+  max_fps: above0(" (pictures a second)").optional(),
+  max_memory_percent: percent.optional(),
+  max_queue_size: whole(1, "").optional(),
+});
+
 const camera = z.strictObject({
   url: text("the address of the stream, e.g. rtsp://user:password@10.0.0.7/stream1"),
   input_format: text("FFmpeg's name of a format, e.g. lavfi").optional(),
@@ -113,6 +122,7 @@ const camera = z.strictObject({
   hwaccel: choice(HARDWARE).default("none"),
   picture: picture.optional(),
   reconnect: reconnect.optional(),
+  throttle: throttle.optional(),
   host: flag.optional(),
 });
 

@@ -1,5 +1,6 @@
 /** The fleet: which runners should run, how, and how they are restarted. */
 import type { RunnerId } from "./runner-id.ts";
+import type { ResourceLimits } from "./throttle.ts";
 
 /** An analyser from outside: reads raw pictures on stdin and writes a JSON line for each. */
 export interface AnalyserProgram {
@@ -49,6 +50,8 @@ export interface CameraSpec {
   readonly hwaccel?: Hardware;
   readonly picture?: PictureSpec;
   readonly reconnect?: ReconnectSpec;
+  /** From when on its analysing is throttled; what is left out: as configured. */
+  readonly throttle?: Partial<ResourceLimits>;
 }
 
 /** A check of a command from outside: an address that must answer, or a program that must succeed. */

@@ -5,6 +5,7 @@ import type { CameraTransition } from "./camera-transitions.ts";
 import type { AnalysisFigures } from "./frame-queue.ts";
 import type { HeartbeatPart } from "./heartbeat-body.ts";
 import type { ProcessUsage } from "./process-usage.ts";
+import type { CameraResources } from "./resource-guard.ts";
 import { usageFields } from "./usage-fields.ts";
 import type { Watch } from "./watchdog.ts";
 
@@ -23,7 +24,11 @@ export interface CameraFacts {
     readonly framesBefore: number;
     readonly analysed: number;
     readonly dropped: number;
+    /** Not analysed for want of resources. */
+    readonly throttled: number;
   };
+  /** What the resource guard knows; undefined where none looks. */
+  readonly guard: CameraResources | undefined;
   /** Pictures that wait for the analyser. */
   readonly waiting: number;
   /** The pause before the next try; null: none is coming. */
@@ -54,17 +59,29 @@ export function cameraPart(facts: CameraFacts): HeartbeatPart {
     ...(figures.latencyMs === null ? {} : { latency_ms: round(figures.latencyMs) }),
     metrics: metricsOf(facts),
     labels,
-    resources: { ...usageFields(usage), queues: { frames: waiting } },
+    resources: { ...usageFields(usage), queues: { frames: waiting }, ...guardFields(facts) },
     detail: detailOf(facts),
   };
 }
 
-function metricsOf({ watch, session, counts }: CameraFacts): Record<string, number> {
+function guardFields({ guard }: CameraFacts): HeartbeatPart["resources"] {
+  if (guard === undefined) return {};
+  const { throttled, throttleReason, memoryPercent } = guard;
+  return {
+    host_memory_percent: round(memoryPercent),
+    throttled,
+    ...(throttled ? { throttle_reason: throttleReason } : {}),
+  };
+}
+
+function metricsOf({ watch, session, counts, guard }: CameraFacts): Record<string, number> {
   const faults = [...(session?.counts ?? [])].slice(0, MAX_COUNTS);
   return {
     frames: counts.framesBefore + (session?.frames ?? 0),
     frames_analysed: counts.analysed,
     frames_dropped: counts.dropped,
+    frames_throttled: counts.throttled,
+    ...(guard?.fps == null ? {} : { fps_60s: round(guard.fps) }),
     failures: watch.failures,
     sessions: counts.sessions,
     ...Object.fromEntries(faults),

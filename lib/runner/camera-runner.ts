@@ -8,6 +8,7 @@ import type {
   SessionEnd,
 } from "../core/camera-session.ts";
 import { messageOf } from "../core/errors.ts";
+import type { ResourceLimits } from "../core/throttle.ts";
 import type { CameraState } from "../core/heartbeat.ts";
 import type { Analyser } from "./analysers/analyser.ts";
 import { cameraPart } from "./camera-part.ts";
@@ -19,6 +20,7 @@ import type { HeartbeatPart } from "./heartbeat-body.ts";
 import { PICTURE_FORMAT, createPictureWatch } from "./picture-watch.ts";
 import type { PictureLimits, PictureTrouble, PictureWatch } from "./picture-watch.ts";
 import type { UsageMeter } from "./process-usage.ts";
+import type { CameraGuard, ResourceGuard } from "./resource-guard.ts";
 import {
   NEW_WATCH,
   afterFailure,
@@ -47,7 +49,19 @@ export interface CameraRunnerOptions {
   readonly onFrame?: (figures: FrameFigures) => void;
   readonly onSession?: (session: CameraSession) => void;
   readonly onSessionEnd?: (session: CameraSession, end: SessionEnd) => void;
+  /** Decides which pictures are analysed; all of them without one. */
+  readonly guard?: ResourceGuard;
+  /** Of this camera, where it has its own. */
+  readonly limits?: Partial<ResourceLimits> | undefined;
+  /** Analysing is throttled from now on, or no longer. */
+  readonly onThrottle?: (change: ThrottleChange) => void;
   readonly random?: () => number;
+}
+
+export interface ThrottleChange {
+  readonly on: boolean;
+  /** What is, or was, too much. */
+  readonly reason: string;
 }
 
 export interface CameraRunner {
@@ -79,11 +93,13 @@ class Runner implements CameraRunner {
   private readonly queue: FrameQueue;
   private readonly log = createTransitionLog();
   private readonly picture: PictureWatch;
+  private readonly guard: CameraGuard | undefined;
   private watch: Watch = NEW_WATCH;
   private error = "";
   private session: CameraSession | undefined;
   private sessions = 0;
   private framesBefore = 0;
+  private throttled = 0;
   private isOnCpu = false;
   private isStopped = false;
   private retryMs: number | null = null;
@@ -94,6 +110,13 @@ class Runner implements CameraRunner {
     this.options = options;
     this.queue = new FrameQueue(options.analyser, options.onFrame);
     this.picture = createPictureWatch(options.picture);
+    this.guard = options.guard?.watch({
+      frames: () => this.framesBefore + (this.session?.frames ?? 0),
+      queues: () => ({ frames: this.queue.size }),
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      onChange: (now, before) =>
+        options.onThrottle?.({ on: now !== undefined, reason: now ?? before ?? "" }),
+    });
   }
 
   connect(): void {
@@ -132,7 +155,14 @@ class Runner implements CameraRunner {
       error: this.error || trouble,
       usage: measure(),
       labels: { backend: session?.backend ?? "cpu", ...labels },
-      counts: { sessions, framesBefore, analysed: queue.analysed, dropped: queue.dropped },
+      counts: {
+        sessions,
+        framesBefore,
+        analysed: queue.analysed,
+        dropped: queue.dropped,
+        throttled: this.throttled,
+      },
+      guard: this.guard?.resources(),
       waiting: queue.size,
       retryMs,
       history: this.log.history().slice(-5),
@@ -160,6 +190,7 @@ class Runner implements CameraRunner {
     this.isStopped = true;
     clearTimeout(this.retryTimer);
     clearTimeout(this.goodTimer);
+    this.guard?.close();
     await this.session?.stop();
     this.queue.clear();
     await this.options.analyser.stop?.();
@@ -168,7 +199,9 @@ class Runner implements CameraRunner {
   private take(frame: Frame): void {
     const { analyser } = this.options;
     this.judge(this.picture.look(frame));
-    if (analyser.wants !== null) this.queue.push(frame);
+    if (analyser.wants === null) return;
+    if (this.guard?.admit(frame.atMs) ?? true) this.queue.push(frame);
+    else this.throttled++;
   }
 
   private judge(picture: PictureTrouble): void {
