@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { fleetEntry, loadFleet } from "../config/fleet.ts";
 import { AppError } from "../lib/core/errors.ts";
-import type { CameraSpec } from "../lib/core/fleet.ts";
+import type { CameraSpec, FleetEntry } from "../lib/core/fleet.ts";
 import { parseRunnerId, runnerParts } from "../lib/core/runner-id.ts";
 import type { RunnerId } from "../lib/core/runner-id.ts";
 import type { RunOrder } from "../lib/core/supervision.ts";
@@ -21,6 +21,7 @@ export interface CameraOptions {
   readonly stall?: number;
   readonly maxFailures?: number;
   readonly interval?: number;
+  readonly host?: true;
   readonly supervised?: true;
 }
 
@@ -44,7 +45,10 @@ export function analyserName(text: string): string {
   );
 }
 
-export function cameraId(text: string): RunnerId {
+export function cameraId(text: string | undefined): RunnerId {
+  if (text === undefined) {
+    throw new AppError("invalid", "Name a camera, or give --host for those of the fleet file");
+  }
   const runner = parseRunnerId(text.split("/").length === 2 ? `camera/${text}` : text);
   if (runnerParts(runner).kind === "camera") return runner;
   throw new AppError(
@@ -91,7 +95,12 @@ function givenOptions(options: CameraOptions): Partial<CameraSpec> {
 
 function orderOfFleet(context: Context, runner: RunnerId, options: CameraOptions): RunOrder {
   const fleet = loadFleet(options.fleet ?? context.paths.fleetFile, context.environment);
-  const { driver, intervalSec, labels } = fleetEntry(fleet, runner);
+  return orderOfEntry(context, fleetEntry(fleet, runner));
+}
+
+/** @throws AppError `invalid` where the entry is no camera. */
+export function orderOfEntry(context: Context, entry: FleetEntry): RunOrder {
+  const { runner, driver, intervalSec, labels } = entry;
   if (driver.kind !== "camera") {
     throw new AppError("invalid", `The fleet file has a ${driver.kind} for ${runner}, no camera`);
   }

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { messageOf } from "../lib/core/errors.ts";
 import { cameraEvent } from "../lib/core/supervision.ts";
@@ -25,12 +26,14 @@ at once.
 
 Examples:
   $ runbeat runner camera/front-door/hd
-  $ runbeat runner camera/pattern/demo --url testsrc2=rate=15 --input-format lavfi --analyse motion`;
+  $ runbeat runner camera/pattern/demo --url testsrc2=rate=15 --input-format lavfi --analyse motion
+  $ runbeat runner --host --fleet fleet.yaml      # all cameras with host: true in one process`;
 
 export function command(): Command {
   return new Command("runner")
     .description("Watches one camera: decodes it with FFmpeg, analyses it and beats for it.")
-    .argument("<id>", "camera/<name>/<profile>, or <name>/<profile>")
+    .argument("[id]", "camera/<name>/<profile>, or <name>/<profile>")
+    .option("--host", "watch all cameras that the fleet file gives to the host, in this process")
     .option("--fleet <file>", "the fleet file (default: RUNBEAT_FLEET, else the demo fleet)")
     .option("--url <url>", "the stream; a password is safer in the fleet file")
     .option("--input-format <format>", "FFmpeg's name of a format, e.g. lavfi")
@@ -42,12 +45,21 @@ export function command(): Command {
     .option("--interval <seconds>", "how often to beat (default: as configured)", positive)
     .addOption(new Option("--supervised").hideHelp())
     .addHelpText("after", EXAMPLES)
-    .action(async (id: string, options: CameraOptions, self: Command) => {
+    .action(async (id: string | undefined, options: CameraOptions, self: Command) => {
       const context = openContext(self);
+      if (options.host === true) return await runHost(context, options);
       const stopping = untilStopped();
       if (options.supervised === true) await runSupervised(context, stopping);
       else await runAlone(context, orderOf(context, cameraId(id), options), stopping);
     });
+}
+
+async function runHost(context: Context, { fleet }: CameraOptions): Promise<void> {
+  const stopping = untilStopped(["SIGINT", "SIGTERM"]);
+  const file = fleet === undefined ? context.paths.fleetFile : resolve(fleet);
+  // Loaded here only: a process with one camera does without the whole of the NATS client.
+  const { runCameraHost } = await import("./camera-host.ts");
+  await runCameraHost(context, file, stopping);
 }
 
 async function runAlone(

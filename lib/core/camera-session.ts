@@ -61,6 +61,8 @@ export interface CameraSession {
   readonly pid: number;
   /** Of its process, epoch ms; 0 where unknown. */
   readonly startedAt: number;
+  /** Its program and arguments; may hold a password. */
+  readonly argv: readonly string[];
   readonly backend: Backend;
   /** Frames decoded so far. */
   readonly frames: number;

@@ -46,6 +46,7 @@ export function openFfmpegSession(options: SessionOptions, hooks: SessionHooks):
 class FfmpegSession implements CameraSession {
   readonly ended: Promise<SessionEnd>;
   readonly backend: Backend;
+  readonly argv: readonly string[];
   readonly counts = new Map<string, number>();
   frames = 0;
   private readonly options: SessionOptions;
@@ -71,6 +72,7 @@ class FfmpegSession implements CameraSession {
     });
     const version = ffmpeg.libavformatMajor;
     const { args, inputList } = ffmpegArguments(input, version, frames, backend);
+    this.argv = [ffmpeg.path, ...args];
     this.group = spawn({
       file: ffmpeg.path,
       args,
