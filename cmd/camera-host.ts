@@ -6,7 +6,7 @@ import { AppError, messageOf } from "../lib/core/errors.ts";
 import type { Fleet, FleetEntry } from "../lib/core/fleet.ts";
 import { specOf } from "../lib/core/fleet-spec.ts";
 import type { RunnerId } from "../lib/core/runner-id.ts";
-import { cameraEvent } from "../lib/core/supervision.ts";
+import { cameraEvent, throttleEvent } from "../lib/core/supervision.ts";
 import { loadFleet } from "../config/fleet.ts";
 import { locateFfmpeg } from "../lib/ffmpeg/locate.ts";
 import type { FfmpegProgram } from "../lib/ffmpeg/version.ts";
@@ -16,6 +16,8 @@ import type { Context } from "./context.ts";
 import { openHostLine } from "./host-line.ts";
 import type { HostLine } from "./host-line.ts";
 import { fetchFfmpeg } from "./programs.ts";
+import { openResourceCare } from "./resource-guard.ts";
+import type { ResourceCare } from "./resource-guard.ts";
 import { watchCamera } from "./watch-camera.ts";
 import type { WatchedCamera } from "./watch-camera.ts";
 
@@ -41,7 +43,8 @@ export async function runCameraHost(
   const fetch = async () => await fetchFfmpeg(context);
   const ffmpeg = await locateFfmpeg({ bin: settings.ffmpeg.bin, env, fetch });
   const line = openHostLine(context);
-  const host = new CameraHost(context, ffmpeg, line);
+  const care = openResourceCare(context);
+  const host = new CameraHost(context, ffmpeg, line, care);
   const look = () => {
     try {
       void host.become(loadFleet(file, env));
@@ -58,6 +61,7 @@ export async function runCameraHost(
   unwatchFile(file, look);
   process.removeListener("SIGHUP", look);
   await host.stop();
+  await care.stop();
   await line.close();
 }
 
@@ -71,13 +75,15 @@ class CameraHost {
   private readonly context: Context;
   private readonly ffmpeg: FfmpegProgram;
   private readonly line: HostLine;
+  private readonly care: ResourceCare;
   private readonly cameras = new Map<RunnerId, { spec: string; watched: WatchedCamera }>();
   private changing: Promise<void> = Promise.resolve();
 
-  constructor(context: Context, ffmpeg: FfmpegProgram, line: HostLine) {
+  constructor(context: Context, ffmpeg: FfmpegProgram, line: HostLine, care: ResourceCare) {
     this.context = context;
     this.ffmpeg = ffmpeg;
     this.line = line;
+    this.care = care;
   }
 
   get size(): number {
@@ -116,7 +122,7 @@ class CameraHost {
   private async begin(entry: FleetEntry): Promise<void> {
     const { runner } = entry;
     if (this.cameras.has(runner)) return;
-    const { context, ffmpeg, line } = this;
+    const { context, ffmpeg, line, care } = this;
     try {
       const watched = await watchCamera({
         context,
@@ -124,6 +130,8 @@ class CameraHost {
         ffmpeg,
         open: line.channel(runner),
         isHosted: true,
+        care,
+        onThrottle: ({ on, reason }) => line.tell(runner, throttleEvent(on), { reason }),
         onTransition: (transition) => this.changed(runner, transition),
         onSession: (session) => this.spawned(runner, session),
         onSessionEnd: (session, end) => this.exited(runner, session, end),

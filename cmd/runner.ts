@@ -1,11 +1,10 @@
 import { resolve } from "node:path";
 import { Command, Option } from "commander";
 import { messageOf } from "../lib/core/errors.ts";
-import { cameraEvent } from "../lib/core/supervision.ts";
+import { cameraEvent, throttleEvent } from "../lib/core/supervision.ts";
 import type { RunOrder } from "../lib/core/supervision.ts";
 import { TRANSPORTS } from "../lib/ffmpeg/arguments.ts";
 import { locateFfmpeg } from "../lib/ffmpeg/locate.ts";
-import type { CameraTransition } from "../lib/runner/camera-transitions.ts";
 import { ownStartedAt } from "../lib/runner/process-identity.ts";
 import { openSupervisorLink } from "../lib/runner/supervisor-link.ts";
 import { beatChannel } from "./beat-options.ts";
@@ -18,7 +17,7 @@ import { fetchFfmpeg } from "./programs.ts";
 import { supervisedContext } from "./supervised-context.ts";
 import { untilStopped } from "./until-stopped.ts";
 import { watchCamera } from "./watch-camera.ts";
-import type { WatchedCamera } from "./watch-camera.ts";
+import type { WatchedCamera, WatchOptions } from "./watch-camera.ts";
 
 const EXAMPLES = `
 The camera's entry is taken from the fleet file, unless --url gives one. SIGUSR2 makes it try again
@@ -68,10 +67,13 @@ async function runAlone(
   stopping: Promise<string>,
 ): Promise<void> {
   const events = openOwnEvents(context, order.runner, "runner");
-  await runUntil(context, order, stopping, ({ from, to, reason }) => {
-    const type = cameraEvent(from, to);
-    if (type === "camera_online") events.tell(type, {});
-    else if (type !== undefined) events.tell(type, { reason });
+  await runUntil(context, order, stopping, {
+    onTransition: ({ from, to, reason }) => {
+      const type = cameraEvent(from, to);
+      if (type === "camera_online") events.tell(type, {});
+      else if (type !== undefined) events.tell(type, { reason });
+    },
+    onThrottle: ({ on, reason }) => events.tell(throttleEvent(on), { reason }),
   });
   await events.close();
 }
@@ -87,8 +89,9 @@ async function runSupervised(base: Context, stopping: Promise<string>): Promise<
     link.report({ event: "exited", exit_code, signal: null, ran_sec, stderr });
   };
   try {
-    await runUntil(context, order, stopping, ({ from, to, reason }) => {
-      link.report({ event: "camera", from, to, reason });
+    await runUntil(context, order, stopping, {
+      onTransition: ({ from, to, reason }) => link.report({ event: "camera", from, to, reason }),
+      onThrottle: ({ on, reason }) => link.report({ event: "throttle", on, reason }),
     });
     exited(0, []);
   } catch (error) {
@@ -103,7 +106,7 @@ async function runUntil(
   context: Context,
   order: RunOrder,
   stopping: Promise<string>,
-  onTransition: (transition: CameraTransition) => void,
+  hooks: Pick<WatchOptions, "onTransition" | "onThrottle">,
 ): Promise<void> {
   const { log, environment: env, settings } = context;
   let watched: WatchedCamera | undefined;
@@ -115,7 +118,7 @@ async function runUntil(
     const ffmpeg = await locateFfmpeg({ bin: settings.ffmpeg.bin, env, fetch });
     log.debug({ ffmpeg: ffmpeg.path, version: ffmpeg.version }, "FFmpeg found");
     const open = beatChannel(context, order.runner);
-    watched = await watchCamera({ context, order, ffmpeg, open, onTransition });
+    watched = await watchCamera({ context, order, ffmpeg, open, ...hooks });
     log.info({ runner: order.runner, reason: await stopping }, "the camera stops");
     await watched.stop();
   } finally {

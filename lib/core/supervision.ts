@@ -90,6 +90,11 @@ export function cameraEvent(
   return to === "offline" ? "camera_offline" : undefined;
 }
 
+/** The event that a change of a camera's throttling is. */
+export function throttleEvent(on: boolean): "throttle_started" | "throttle_stopped" {
+  return on ? "throttle_started" : "throttle_stopped";
+}
+
 /** A report as a run wrote it down. */
 export interface WrittenReport {
   /** From 1 on, without a gap: what was handed over is known by it. */
