@@ -79,6 +79,8 @@ export interface SessionHooks {
   readonly onStreaming: () => void;
   /** For each picture, where some are wanted. */
   readonly onFrame: (frame: Frame) => void;
+  /** The stream goes on, but suffers, and what to do; null: no longer. */
+  readonly onTrouble?: (trouble: string | null) => void;
 }
 
 /**

@@ -216,7 +216,7 @@ export const FAULT_TABLE: readonly FaultRow[] = [
     "none",
     "second signal",
     "Stopped on request",
-    "",
+    "Nothing need be done",
   ),
   row(
     "packet_loss",
@@ -242,7 +242,7 @@ export const FAULT_TABLE: readonly FaultRow[] = [
     "yes",
     "camera clock",
     "Timestamps are irregular",
-    "",
+    "Let the camera take its time from a time server",
     "count",
   ),
   row(
@@ -251,7 +251,7 @@ export const FAULT_TABLE: readonly FaultRow[] = [
     "yes",
     "camera bug",
     "RTSP replies out of step",
-    "",
+    "Look for newer firmware; the picture does not suffer from it",
     "count",
   ),
   row(
@@ -260,7 +260,7 @@ export const FAULT_TABLE: readonly FaultRow[] = [
     "yes",
     "joined mid-picture, loss",
     "Damaged frames",
-    "",
+    "Where it goes on, set transport to tcp and look at the network",
     "count",
   ),
 ];

@@ -17,6 +17,7 @@ import { FAULT_TABLE, explainEnd, stallFault } from "./errors.ts";
 import { createFrameCutter } from "./frames.ts";
 import { createFpsMeter, createProgressParser } from "./progress.ts";
 import type { ProgressBlock } from "./progress.ts";
+import { createTroubleMeter } from "./trouble-meter.ts";
 import { secretsOf } from "./url-secrets.ts";
 import type { FfmpegProgram } from "./version.ts";
 
@@ -54,6 +55,8 @@ class FfmpegSession implements CameraSession {
   private readonly group: ChildGroup;
   private readonly meter = createFpsMeter();
   private readonly tail: LineTail;
+  private readonly troubles = createTroubleMeter();
+  private trouble: string | null = null;
   private readonly startedMs = performance.now();
   private outTimeUs = 0;
   private movedMs: number | undefined;
@@ -168,7 +171,7 @@ class FfmpegSession implements CameraSession {
 
   /** Ends the session when the picture stands, whether FFmpeg falls silent or repeats itself. */
   private async watch(): Promise<SessionEnd> {
-    const timer = setInterval(() => this.checkStall(), WATCH_MS);
+    const timer = setInterval(() => this.check(), WATCH_MS);
     const exit = await this.group.ended;
     clearInterval(timer);
     // Ends what is left of the group, and frees the guard that watches it.
@@ -181,8 +184,15 @@ class FfmpegSession implements CameraSession {
     return { reason: "failed", fault: explainEnd(exit, tail), exit, tail };
   }
 
-  private checkStall(): void {
+  private check(): void {
     if (this.isStopping || this.stall !== undefined) return;
+    const trouble = this.troubles.current(performance.now());
+    if (trouble !== this.trouble) this.hooks.onTrouble?.(trouble);
+    this.trouble = trouble;
+    this.checkStall();
+  }
+
+  private checkStall(): void {
     const { stallSec } = this.options.input;
     const isOpen = this.movedMs !== undefined;
     const limitSec = isOpen ? stallSec : stallSec + OPEN_EXTRA_SEC;
@@ -192,9 +202,11 @@ class FfmpegSession implements CameraSession {
   }
 
   private count(line: string): void {
-    for (const { name, patterns, weight } of FAULT_TABLE) {
+    for (const row of FAULT_TABLE) {
+      const { name, patterns, weight } = row;
       if (weight === "failure" || !patterns.every((pattern) => pattern.test(line))) continue;
       this.counts.set(name, (this.counts.get(name) ?? 0) + 1);
+      if (weight === "warning") this.troubles.add(row, performance.now());
     }
   }
 }

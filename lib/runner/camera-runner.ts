@@ -26,6 +26,7 @@ import {
   afterFailure,
   afterPicture,
   afterStreaming,
+  afterTrouble,
   cameraState,
   retryDelayMs,
   retryText,
@@ -127,6 +128,7 @@ class Runner implements CameraRunner {
     const hooks = {
       onStreaming: () => this.streaming(),
       onFrame: (frame: Frame) => this.take(frame),
+      onTrouble: (trouble: string | null) => this.suffers(trouble),
     };
     try {
       const wanted = analyser.wants ?? (isWatched ? PICTURE_FORMAT : null);
@@ -146,13 +148,13 @@ class Runner implements CameraRunner {
   collect(): HeartbeatPart {
     const { measure, labels } = this.options;
     const { watch, session, queue, sessions, framesBefore, retryMs } = this;
-    const trouble = watch.picture === null ? "" : PICTURE_TEXT[watch.picture];
+    const trouble = watch.picture === null ? watch.trouble : PICTURE_TEXT[watch.picture];
     return cameraPart({
       state: this.log.state,
       watch,
       session,
       figures: queue.take(),
-      error: this.error || trouble,
+      error: this.error || (trouble ?? ""),
       usage: measure(),
       labels: { backend: session?.backend ?? "cpu", ...labels },
       counts: {
@@ -208,6 +210,12 @@ class Runner implements CameraRunner {
     if (picture === this.watch.picture || this.watch.streamingSince === null) return;
     this.watch = afterPicture(this.watch, picture);
     this.changeState(picture === null ? "the picture is good again" : PICTURE_TEXT[picture]);
+  }
+
+  private suffers(trouble: string | null): void {
+    if (this.isStopped) return;
+    this.watch = afterTrouble(this.watch, trouble);
+    this.changeState(trouble ?? "the stream suffers no longer");
   }
 
   private streaming(): void {

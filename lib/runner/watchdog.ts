@@ -48,6 +48,8 @@ export interface Watch {
   readonly hasGivenUp: boolean;
   /** What is wrong with the pictures that come. */
   readonly picture: PictureTrouble;
+  /** What the stream suffers from. */
+  readonly trouble: string | null;
 }
 
 export const NEW_WATCH: Watch = {
@@ -56,6 +58,7 @@ export const NEW_WATCH: Watch = {
   fault: null,
   hasGivenUp: false,
   picture: null,
+  trouble: null,
 };
 
 /** Pictures come. */
@@ -68,6 +71,11 @@ export function afterPicture(watch: Watch, picture: PictureTrouble): Watch {
   return { ...watch, picture };
 }
 
+/** The stream suffers, or no longer. */
+export function afterTrouble(watch: Watch, trouble: string | null): Watch {
+  return { ...watch, trouble };
+}
+
 /** The session has failed. */
 export function afterFailure(
   watch: Watch,
@@ -78,7 +86,7 @@ export function afterFailure(
   const failures = failuresAt(watch, now, policy) + 1;
   const isLast = policy.maxFailures > 0 && failures >= policy.maxFailures;
   const hasGivenUp = isLast || isPermanent(fault);
-  return { failures, streamingSince: null, fault, hasGivenUp, picture: null };
+  return { ...NEW_WATCH, failures, fault, hasGivenUp };
 }
 
 /** Failures that still count: a stream that was good for long enough has made up for them. */
@@ -122,5 +130,5 @@ export function cameraState(watch: Watch, now: number, policy: WatchdogPolicy): 
   if (watch.hasGivenUp) return "offline";
   if (failuresAt(watch, now, policy) >= policy.degradedAfter) return "degraded";
   if (watch.streamingSince === null) return "reconnecting";
-  return watch.picture === null ? "healthy" : "degraded";
+  return watch.picture === null && watch.trouble === null ? "healthy" : "degraded";
 }

@@ -148,6 +148,10 @@ describe("FFmpeg's words", () => {
     expect(FAULT_TABLE.filter(({ name }) => !said.has(name))).toEqual([]);
   });
 
+  it.each(FAULT_TABLE)("of $name are explained whole", ({ cause, message, advice, retry }) => {
+    for (const text of [cause, message, advice, retry]) expect(text).toMatch(/\w/);
+  });
+
   it("mean nothing where a refused transport is only tried and replaced", () => {
     expect(matchFault(["method SETUP failed: 461 Unsupported transport"])).toBeUndefined();
   });

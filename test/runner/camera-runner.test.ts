@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { openFfmpegSession } from "../../lib/ffmpeg/session.ts";
 import type { CameraInput } from "../../lib/ffmpeg/arguments.ts";
+import type { CameraSession, SessionEnd, SessionHooks } from "../../lib/core/camera-session.ts";
 import { decodeHeartbeatBody } from "../../lib/core/decode-heartbeat.ts";
 import { createAnalyser } from "../../lib/runner/analysers/named.ts";
 import { startCameraRunner } from "../../lib/runner/camera-runner.ts";
@@ -22,6 +23,19 @@ const PATTERN: CameraInput = {
   stallSec: 2,
 };
 const QUICK = { ...DEFAULT_WATCHDOG, backoffSec: [0.1, 0.2, 0.3] };
+
+const STOPPED: SessionEnd = { reason: "stopped", exit: { code: 0, signal: null }, tail: [] };
+const IDLE_SESSION: CameraSession = {
+  pid: 1,
+  startedAt: 0,
+  argv: [],
+  backend: "cpu",
+  frames: 0,
+  fps: () => null,
+  counts: new Map(),
+  ended: new Promise(() => {}),
+  stop: async () => await Promise.resolve(STOPPED),
+};
 
 interface Started {
   readonly camera: CameraRunner;
@@ -163,5 +177,35 @@ describe("a camera runner", () => {
     expect(transitions.map(({ to }) => to)).toEqual(["healthy", "degraded", "healthy"]);
     expect(camera.history().at(-1)?.reason).toBe("the picture is good again");
     expect(camera.collect()).toMatchObject({ last_error: "", metrics: { frames_analysed: 0 } });
+  });
+
+  it("is degraded while its stream suffers", () => {
+    const transitions: CameraTransition[] = [];
+    let told: SessionHooks | undefined;
+    const camera = startCameraRunner({
+      open: (_, hooks) => {
+        told = hooks;
+        return IDLE_SESSION;
+      },
+      analyser: createAnalyser("none"),
+      policy: DEFAULT_WATCHDOG,
+      picture: pictureLimits(),
+      measure: () => undefined,
+      labels: {},
+      onTransition: (transition) => transitions.push(transition),
+    });
+    told?.onStreaming();
+    told?.onTrouble?.("Packets are being lost");
+    expect(camera.collect()).toMatchObject({
+      camera_state: "degraded",
+      last_error: "Packets are being lost",
+    });
+    told?.onTrouble?.(null);
+    expect(transitions.map(({ to, reason }) => [to, reason])).toEqual([
+      ["healthy", "pictures come"],
+      ["degraded", "Packets are being lost"],
+      ["healthy", "the stream suffers no longer"],
+    ]);
+    expect(camera.collect().last_error).toBe("");
   });
 });
