@@ -26,10 +26,12 @@ const LOOK_EVERY_MS = 900;
 const BLACK_LEVEL = 25;
 const BLACK_SHARE = 0.98;
 /**
- * A sensor's noise changes more points than this from one picture to the next, even of a scene in
- * which nothing moves; a repeated picture changes hardly any.
+ * A repeated picture changes no points, or those of a clock that is written on it. The noise of a
+ * sensor, even after hard compression, changes 6 % of them and more where nothing else moves.
+ * Measured with x264 at 300 kbit/s; a frozen picture that is compressed anew with changing quality
+ * can't be told from that.
  */
-const STILL_SHARE = 0.002;
+const STILL_SHARE = 0.005;
 
 /** Null: nothing is wrong with the picture. */
 export type PictureTrouble = "black" | "frozen" | null;
