@@ -120,10 +120,10 @@ class ProcessDriver implements Driver {
     this.#runs.get(runner)?.settle();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     clearInterval(this.#timer);
-    for (const run of [...this.#runs.values(), ...this.#earlier]) run.close();
-    return Promise.resolve();
+    const runs = [...this.#runs.values(), ...this.#earlier];
+    await Promise.all(runs.map(async (run) => await run.close()));
   }
 
   #look(): void {

@@ -27,6 +27,8 @@ const STRAY_MS = 2_000;
 /** What does not end by then hangs in the kernel. */
 const GIVE_UP_MS = 12_000;
 const POLL_MS = 50;
+/** So long a close waits for what was told to be stored. */
+const TAKE_MS = 1_500;
 
 export interface RunContext {
   readonly runsDir: string;
@@ -51,6 +53,8 @@ export class SupervisedRun {
   #last: Extract<Report, { event: "exited" | "failed" }> | undefined;
   #lastAt = 0;
   #isClosed = false;
+  /** Another enforcer may write its record now. */
+  #isReleased = false;
 
   /** @param ended of our own child; undefined for a run that was found. */
   constructor(record: RunRecord, context: RunContext, ended?: Promise<ChildEnd>) {
@@ -118,10 +122,13 @@ export class SupervisedRun {
     this.#save();
   }
 
-  /** It lives on; what it tells is for another enforcer. */
-  close(): void {
+  /** It lives on; what it tells is for another enforcer. Waits a moment for what is being taken. */
+  async close(): Promise<void> {
     this.#isClosed = true;
     this.#unwatch();
+    const late = delay(TAKE_MS, undefined, { ref: false });
+    await Promise.race([this.#taken.catch(() => {}), late]);
+    this.#isReleased = true;
   }
 
   /** Our own child tells by itself; of a run that was found we only see that it is gone. */
@@ -199,7 +206,7 @@ export class SupervisedRun {
     const before = this.#taken;
     this.#taken = Promise.all([before, told]).then(() => {
       note();
-      if (!this.#isClosed) this.#save();
+      if (!this.#isReleased) this.#save();
     });
     this.#taken.catch(() => {});
   }

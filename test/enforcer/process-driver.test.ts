@@ -2,6 +2,7 @@ import { existsSync, readFileSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseRunnerId } from "../../lib/core/runner-id.ts";
+import type { RunReport } from "../../lib/enforcer/driver.ts";
 import { listRuns, pruneRuns } from "../../lib/enforcer/run-files.ts";
 import { hostProcesses } from "../../lib/runner/host-processes.ts";
 import { isProcessAlive, readProcessStat, startedAtOf } from "../../lib/runner/process-identity.ts";
@@ -161,6 +162,31 @@ runners:
     rig.start();
     expect(await rig.ended()).toMatchObject({ reason: "exit code 3" });
     expect(rig.events()).toEqual(["spawned", "exited"]);
+  });
+
+  it("runs a camera, asks it to reconnect, and leaves no FFmpeg when it is killed", async () => {
+    const id = parseRunnerId("camera/pattern/demo");
+    const rig = await openDriver(`
+runners: { ${id}: { camera: { url: "testsrc2=size=160x90:rate=5", input_format: lavfi } } }`);
+    rig.start(id);
+    expect(rig.driver.reconnect(id)).toBe(false);
+    const pid = await rig.pid(id);
+    const isOnline = ({ report }: RunReport) =>
+      report.event === "camera" && report.to === "healthy";
+    await waitFor(() => rig.told.some(isOnline));
+    expect(rig.told[0]?.report).toMatchObject({ event: "spawned", pid });
+    await waitFor(() => /^\S+Z err info: the camera is healthy/m.test(rig.log(id)));
+    const { mark } = rig.record(id);
+    expect(hostProcesses.signalMarked(mark, 0)).toBeGreaterThanOrEqual(2);
+    expect(rig.driver.reconnect(id)).toBe(true);
+    process.kill(pid, "SIGKILL");
+    expect((await rig.ended(id)).reason).toBe("SIGKILL");
+    expect(hostProcesses.signalMarked(mark, 0)).toBe(0);
+    rig.start(id, 1);
+    await rig.pid(id);
+    await rig.driver.stop(id, "over");
+    expect(rig.events(id).slice(-2)).toEqual(["stopping", "exited"]);
+    expect(rig.told.at(-1)?.report).toMatchObject({ exit_code: 0 });
   });
 
   it("keeps a bounded number of runs, and those that are not told yet", async () => {
