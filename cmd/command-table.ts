@@ -29,6 +29,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./run.ts"),
   },
   {
+    name: "logs",
+    summary: "show what a runner of this host has written",
+    load: async () => await import("./logs.ts"),
+  },
+  {
     name: "projector",
     summary: "fold the streams into the read models",
     load: async () => await import("./projector.ts"),
