@@ -1,28 +1,37 @@
-/** Metrics as Prometheus text. Source: https://prometheus.io/docs/instrumenting/exposition_formats/ */
+/** Metrics for Prometheus: of the pipeline, the fleet and this API. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { AppError } from "../core/errors.ts";
-import type { Moment, RunnerView } from "../core/read-models.ts";
+import type { Moment } from "../core/read-models.ts";
 import { RUNNER_KINDS } from "../core/runner-id.ts";
 import { STATUSES } from "../core/status.ts";
 import type { Api } from "./api.ts";
+import { FleetMetrics } from "./metrics-fleet.ts";
+import { MAX_RUNNER_SERIES, runnerMetrics } from "./metrics-runner.ts";
+import { METRICS_TYPE, family, histogram } from "./metrics-text.ts";
+import type { Sample } from "./metrics-text.ts";
 import { lagOf } from "./summary.ts";
-
-const TEXT = "text/plain; version=0.0.4; charset=utf-8";
-/** Series of single runners: more would be more than a Prometheus likes from one target. */
-const MAX_RUNNER_SERIES = 1_000;
-
-type Labels = Readonly<Record<string, string | number>>;
-type Sample = readonly [labels: Labels, value: number];
 
 export function addMetricRoutes(api: Api): void {
   const answers = {
     200: { about: "Prometheus text", schema: z.string(), mediaType: "text/plain" },
   };
   const common = { method: "get", tag: "Operation", guard: "read", query: {}, answers } as const;
+  const fleet = new FleetMetrics(api.models);
   api.router.add(
-    { ...common, path: "/metrics", summary: "Metrics of the fleet and of Runbeat", problems: [] },
-    (c) => show(c, [...pipelineMetrics(api), ...fleetMetrics(api), ...requestMetrics(api)]),
+    {
+      ...common,
+      path: "/metrics",
+      summary: "Metrics of the fleet and of Runbeat",
+      about: "Of no single runner: a large fleet makes no more series than a small one.",
+      problems: [],
+    },
+    async (c) =>
+      show(c, [
+        ...pipelineMetrics(api),
+        ...(await fleetMetrics(api, fleet)),
+        ...requestMetrics(api),
+      ]),
   );
   api.router.add(
     {
@@ -32,35 +41,15 @@ export function addMetricRoutes(api: Api): void {
       about: `Of the worst ${MAX_RUNNER_SERIES} at most: many runners make many series.`,
       problems: ["unavailable"],
     },
-    (c) => show(c, runnerMetrics(api)),
+    (c) => show(c, runnerMetrics(api.models, api.monitor.moment())),
   );
 }
 
 function show(c: Context, families: readonly string[]): Response {
   return c.body(`${families.join("\n")}\n`, 200, {
-    "content-type": TEXT,
+    "content-type": METRICS_TYPE,
     "cache-control": "no-store",
   });
-}
-
-function escaped(value: string | number): string {
-  return String(value).replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
-}
-
-function sampleText(name: string, [labels, value]: Sample): string {
-  const pairs = Object.entries(labels).map(([key, text]) => `${key}="${escaped(text)}"`);
-  return `${name}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}`;
-}
-
-/** One family of samples with its help and type. */
-function family(
-  name: string,
-  type: "gauge" | "counter",
-  help: string,
-  samples: readonly Sample[],
-): string {
-  const lines = samples.map((sample) => sampleText(name, sample));
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines].join("\n");
 }
 
 function pipelineMetrics({ monitor, streams, ingest, version }: Api): string[] {
@@ -86,10 +75,11 @@ function pipelineMetrics({ monitor, streams, ingest, version }: Api): string[] {
 }
 
 /** Nothing where there are no read models yet. */
-function fleetMetrics(api: Api): string[] {
+async function fleetMetrics(api: Api, fleet: FleetMetrics): Promise<string[]> {
   const moment = api.monitor.moment();
   try {
-    return [...statusMetrics(api, moment), ...projectionMetrics(api)];
+    const own = await fleet.collect(moment);
+    return [...statusMetrics(api, moment), ...projectionMetrics(api), ...own];
   } catch (error) {
     if (error instanceof AppError) return [];
     throw error;
@@ -125,9 +115,19 @@ function projectionMetrics({ models, monitor }: Api): string[] {
     { projection: row.projection, partition: row.partition },
     row.state === "running" ? 1 : 0,
   ]);
+  const folded = rows.map((row): Sample => [
+    { projection: row.projection, partition: row.partition },
+    row.seq,
+  ]);
   const { walBytes } = models.health();
   return [
     family("runbeat_projection_lag_messages", "gauge", "Messages not folded yet.", lags),
+    family(
+      "runbeat_projection_messages_total",
+      "counter",
+      "Messages of its stream that the projection has behind it, folded or rejected.",
+      folded,
+    ),
     family("runbeat_projection_running", "gauge", "Whether the projection folds.", running),
     family("runbeat_database_wal_bytes", "gauge", "Size of the write-ahead log.", [[{}, walBytes]]),
   ];
@@ -137,60 +137,11 @@ function requestMetrics({ metrics }: Api): string[] {
   const requests = metrics
     .requests()
     .map(({ method, route, status, count }): Sample => [{ method, route, code: status }, count]);
-  const name = "runbeat_http_request_duration_seconds";
-  const lines = metrics
+  const durations = metrics
     .durations()
-    .flatMap(({ route, upTo, count, sumSec }) => [
-      ...upTo.map(([le, value]) => sampleText(`${name}_bucket`, [{ route, le }, value])),
-      sampleText(`${name}_sum`, [{ route }, sumSec]),
-      sampleText(`${name}_count`, [{ route }, count]),
-    ]);
+    .map(({ route, upTo, count, sumSec }) => ({ labels: { route }, upTo, count, sum: sumSec }));
   return [
     family("runbeat_http_requests_total", "counter", "Requests by route and answer.", requests),
-    [`# HELP ${name} Time to answer.`, `# TYPE ${name} histogram`, ...lines].join("\n"),
-  ];
-}
-
-function runnerMetrics({ models, monitor }: Api): string[] {
-  const moment = monitor.moment();
-  const { items } = models.runners(
-    {
-      kinds: [],
-      statuses: [],
-      healths: [],
-      hosts: [],
-      labels: [],
-      text: "",
-      retired: false,
-      sort: { key: "severity", descending: false },
-      limit: MAX_RUNNER_SERIES,
-      after: undefined,
-    },
-    moment,
-  );
-  const each = (value: (view: RunnerView) => number | null | undefined): Sample[] =>
-    items.flatMap((view): Sample[] => {
-      const found = value(view);
-      return found == null ? [] : [[{ runner: view.runner }, found]];
-    });
-  const up = each(({ status }) =>
-    status.status === "unknown" ? null : Number(status.status === "online"),
-  );
-  const age = each(({ beat }) => beat && Math.max(0, moment.now - beat.last_heartbeat_at) / 1_000);
-  return [
-    family("runbeat_runner_up", "gauge", "Whether the runner is online.", up),
-    family("runbeat_runner_heartbeat_age_seconds", "gauge", "Age of its last heartbeat.", age),
-    family(
-      "runbeat_runner_fps",
-      "gauge",
-      "Frames a second.",
-      each(({ figures }) => figures?.fps),
-    ),
-    family(
-      "runbeat_runner_restarts",
-      "gauge",
-      "Processes before this one.",
-      each((view) => view.restarts),
-    ),
+    histogram("runbeat_http_request_duration_seconds", "Time to answer.", durations),
   ];
 }
