@@ -15,6 +15,11 @@ import type { LaneSwitch } from "./lane-switch.ts";
 import { beforeFirst } from "./positions.ts";
 import type { ProjectorOptions } from "./projector.ts";
 
+/** Rows kept in memory once the newest messages are folded: enough for what comes in at a time. */
+const MAX_CACHED_ROWS = 10_000;
+/** The backlog waits no longer than this for the newest messages. */
+const MAX_HEAD_START_MS = 15_000;
+
 export interface FastLaneOptions extends ProjectorOptions {
   readonly jsm: JetStreamManager;
   readonly checkpoints: CheckpointStore;
@@ -25,6 +30,9 @@ export class FastLane {
   readonly #switch: LaneSwitch;
   #followers: Follower[] = [];
   #waiting = new Set<FoldedStream>();
+  #loaded: Promise<void> = Promise.resolve();
+  #isLoading = false;
+  #resolveLoaded: () => void = () => undefined;
   #closing: Promise<void> = Promise.resolve();
 
   constructor(options: FastLaneOptions) {
@@ -37,8 +45,25 @@ export class FastLane {
     return this.#followers.length > 0;
   }
 
+  /**
+   * Resolves once readers are told from the newest messages, or it takes too long: to fold the
+   * backlog on the same thread meanwhile would delay them.
+   */
+  get loaded(): Promise<void> {
+    return this.#loaded;
+  }
+
+  get isLoading(): boolean {
+    return this.#isLoading;
+  }
+
   start(): void {
     if (this.isRunning) return;
+    this.#isLoading = true;
+    this.#loaded = new Promise((resolve) => {
+      this.#resolveLoaded = resolve;
+    });
+    setTimeout(() => this.#endHeadStart(), MAX_HEAD_START_MS).unref();
     const projections = this.#options.projections.filter((projection) => projection.tellsStatus);
     this.#options.log.info("a long backlog: statuses are told from the newest messages meanwhile");
     this.#switch.clear();
@@ -56,6 +81,7 @@ export class FastLane {
     if (!this.isRunning) return;
     const followers = this.#followers;
     this.#followers = [];
+    this.#endHeadStart();
     this.#closing = Promise.all(followers.map((follower) => follower.close())).then(() => {
       this.#options.log.info("the backlog is folded: the read models are complete");
     });
@@ -63,8 +89,14 @@ export class FastLane {
   }
 
   async close(): Promise<void> {
+    this.#endHeadStart();
     await Promise.all(this.#followers.map((follower) => follower.close()));
     await this.#closing;
+  }
+
+  #endHeadStart(): void {
+    this.#isLoading = false;
+    this.#resolveLoaded();
   }
 
   #follower(stream: FoldedStream, projections: readonly AnyProjection[]): Follower {
@@ -104,6 +136,11 @@ export class FastLane {
   #ready(stream: FoldedStream): void {
     if (!this.isRunning) return;
     this.#waiting.delete(stream);
-    if (this.#waiting.size === 0) this.#switch.activate();
+    if (this.#waiting.size > 0) return;
+    this.#switch.activate();
+    for (const { folds } of this.#followers) {
+      for (const fold of folds) fold.keepAtMost(MAX_CACHED_ROWS);
+    }
+    this.#endHeadStart();
   }
 }

@@ -1,6 +1,6 @@
 import { messageOf } from "../core/errors.ts";
-import { rowStore } from "../store/row-store.ts";
-import type { RowStore } from "../store/row-store.ts";
+import { UNCHANGED, WHOLE, rowStore } from "../store/row-store.ts";
+import type { Change, RowStore } from "../store/row-store.ts";
 import type { CheckpointKey, CheckpointStore, Position } from "../store/checkpoint.ts";
 import type { SqliteDatabase } from "../store/open.ts";
 import type { Lane } from "../store/tables.ts";
@@ -12,12 +12,11 @@ const MAX_CACHED_ROWS = 150_000;
 /** One row in memory. */
 interface Entry {
   readonly key: string;
-  /** The cache that it is in; an entry of a cache that was dropped is worth nothing. */
-  readonly cache: Map<string, Entry>;
   row: object | undefined;
-  /** As the table has it. */
-  written: object | undefined;
-  isDirty: boolean;
+  /** Against the table. */
+  change: Change;
+  /** The fold whose it is; undefined once it was dropped: who still holds it must look again. */
+  owner: object | undefined;
 }
 
 const slots = new Map<string, number>();
@@ -55,6 +54,7 @@ export class Fold {
   readonly #slot: number;
   /** Whether the cache holds every row that the table has: then a miss needs no look-up. */
   #isWhole: boolean;
+  #maxCachedRows = MAX_CACHED_ROWS;
 
   constructor(db: SqliteDatabase, projection: AnyProjection, lane: Lane, position: Position) {
     this.projection = projection;
@@ -112,16 +112,18 @@ export class Fold {
     const entry = this.#entry(key, message);
     const row = projection.evolve(entry.row, message);
     if (row === undefined) return;
+    if (entry.change === UNCHANGED) this.#dirty.push(entry);
+    if (entry.change !== WHOLE) {
+      const change = entry.row === undefined ? WHOLE : this.#store.changeOf(entry.row, row);
+      if (change > entry.change) entry.change = change;
+    }
     entry.row = row;
-    if (entry.isDirty) return;
-    entry.isDirty = true;
-    this.#dirty.push(entry);
   }
 
   #entry(key: string, message: MessageOf[FoldedStream]): Entry {
     if (!("memo" in message)) return this.#find(key, message);
     const known = message.memo[this.#slot] as Entry | undefined;
-    if (known !== undefined && known.cache === this.#cache && known.key === key) return known;
+    if (known !== undefined && known.owner === this && known.key === key) return known;
     const entry = this.#find(key, message);
     message.memo[this.#slot] = entry;
     return entry;
@@ -131,7 +133,7 @@ export class Fold {
     let entry = this.#cache.get(key);
     if (entry === undefined) {
       const row = this.#isWhole ? undefined : this.#store.read(this.projection.keyValues(message));
-      entry = { key, cache: this.#cache, row, written: row, isDirty: false };
+      entry = { key, row, change: UNCHANGED, owner: this };
       this.#cache.set(key, entry);
     }
     return entry;
@@ -145,10 +147,10 @@ export class Fold {
     const moved = this.position !== this.#committed;
     if (moved && !checkpoints.advance(this.checkpoint, this.#committed, this.position))
       return false;
-    for (const { row, written } of this.#dirty) {
-      if (row !== undefined) this.#store.write(row, written);
+    for (const { row, change } of this.#dirty) {
+      if (row !== undefined) this.#store.write(row, change);
     }
-    for (const row of this.#appended) this.#store.write(row);
+    for (const row of this.#appended) this.#store.write(row, WHOLE);
     if (this.stopped !== undefined) {
       checkpoints.stop(this.checkpoint, this.stopped.error, this.stopped.seq);
     }
@@ -157,17 +159,26 @@ export class Fold {
 
   /** After the transaction was committed. */
   settle(): void {
-    for (const entry of this.#dirty) {
-      entry.isDirty = false;
-      entry.written = entry.row;
-    }
+    for (const entry of this.#dirty) entry.change = UNCHANGED;
     this.#dirty = [];
     this.#appended = [];
     this.#committed = this.position;
-    if (this.#cache.size > MAX_CACHED_ROWS) {
-      this.#cache = new Map();
-      this.#isWhole = false;
+    if (this.#cache.size > this.#maxCachedRows) this.forget();
+  }
+
+  /** From the next commit on, keeps at most so many rows in memory. */
+  keepAtMost(rows: number): void {
+    this.#maxCachedRows = rows;
+  }
+
+  /** Drops the rows in memory. Those who remember an entry must not keep its row alive. */
+  forget(): void {
+    for (const entry of this.#cache.values()) {
+      entry.owner = undefined;
+      entry.row = undefined;
     }
+    this.#cache = new Map();
+    this.#isWhole = false;
   }
 }
 

@@ -18,7 +18,7 @@ import type { Fold } from "./fold.ts";
 /** Messages folded in memory before they are committed while there is a backlog. */
 const MAX_BATCH_MESSAGES = 250_000;
 /** Changed rows after which a batch is committed even so: bounds one transaction. */
-const MAX_BATCH_ROWS = 50_000;
+const MAX_BATCH_ROWS = 150_000;
 /** How often the size of a batch is looked at while there is a backlog. */
 const CHECK_EVERY_MESSAGES = 1_024;
 /** With more than this waiting at the server, batches are filled before they are committed. */
@@ -152,6 +152,7 @@ export class Follower {
   #commitError: Error | undefined;
 
   #begin(folds: Fold[], start: ReaderStart): void {
+    for (const fold of this.#folds) fold.forget();
     this.#folds = folds;
     this.#isBroken = false;
     this.#commitError = undefined;

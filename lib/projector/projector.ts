@@ -4,6 +4,7 @@ import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
 import { streamName } from "../core/subject.ts";
+import type { ReaderStart } from "../nats/ordered-reader.ts";
 import type { Prefixes } from "../core/subject.ts";
 import { checkpointStore } from "../store/checkpoint.ts";
 import type { CheckpointStore } from "../store/checkpoint.ts";
@@ -90,8 +91,9 @@ class ProjectorRun implements Projector {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#followers.map((follower) => follower.close()));
+    // The fast lane first: the others may wait for it.
     await this.#fastLane.close();
+    await Promise.all(this.#followers.map((follower) => follower.close()));
     for (const close of this.#closers.toReversed()) await close();
   }
 
@@ -172,7 +174,11 @@ class ProjectorRun implements Projector {
     this.#caughtUp();
   }
 
-  async #openFolds(stream: FoldedStream, group: readonly AnyProjection[], id: string) {
+  async #openFolds(
+    stream: FoldedStream,
+    group: readonly AnyProjection[],
+    id: string,
+  ): Promise<{ folds: Fold[]; start: ReaderStart }> {
     const { db, prefixes } = this.#options;
     const info = await this.#jsm.streams.info(streamName(prefixes, stream));
     const folds: Fold[] = [];
@@ -182,15 +188,22 @@ class ProjectorRun implements Projector {
       folds.push(new Fold(db, projection, "main", position));
     }
     const from = Math.min(...folds.map((fold) => fold.position.seq), info.state.last_seq);
-    this.#considerFastLane(folds, info, from, id);
+    if (this.#mustWait(folds, info, from, id)) {
+      await this.#fastLane.loaded;
+      // The streams have gone on meanwhile.
+      return await this.#openFolds(stream, group, id);
+    }
     return { folds, start: { fromSeq: from + 1 } };
   }
 
-  #considerFastLane(folds: readonly Fold[], info: StreamInfo, from: number, id: string): void {
-    const tellsStatus = folds.some((fold) => fold.projection.tellsStatus);
-    if (!tellsStatus || info.state.last_seq - from <= FAST_LANE_BACKLOG) return;
-    this.#behind.add(id);
-    this.#fastLane.start();
+  /** A long backlog waits until the statuses are told from the newest messages. */
+  #mustWait(folds: readonly Fold[], info: StreamInfo, from: number, id: string): boolean {
+    if (info.state.last_seq - from <= FAST_LANE_BACKLOG) return false;
+    if (folds.some((fold) => fold.projection.tellsStatus)) {
+      this.#behind.add(id);
+      this.#fastLane.start();
+    }
+    return this.#fastLane.isLoading;
   }
 
   #positionContext(): PositionContext {

@@ -3,14 +3,21 @@ import type { SqliteDatabase } from "./open.ts";
 import { tableName } from "./tables.ts";
 import type { KeyValues, Lane, TableShape } from "./tables.ts";
 
+/** How much of a row is another than the table has it; the more, the wider the statement. */
+export const UNCHANGED = 0;
+const OFTEN = 1;
+const SOMETIMES = 2;
+/** Also of a row that the table does not have, or that nobody knows it to have. */
+export const WHOLE = 3;
+export type Change = typeof UNCHANGED | typeof OFTEN | typeof SOMETIMES | typeof WHOLE;
+
 /** Reads and writes one table's rows by key, with statements prepared once. */
 export interface RowStore<Row> {
   read(key: KeyValues): Row | undefined;
-  /**
-   * Writes a row. JSON columns that still hold objects are turned into text, in place.
-   * @param before the row as the table has it; undefined where it has none, or nobody knows.
-   */
-  write(row: Row, before?: Row): void;
+  /** What of the row is another than before. */
+  changeOf(before: Row, row: Row): Change;
+  /** Writes a row. JSON columns that still hold objects are turned into text, in place. */
+  write(row: Row, change: Change): void;
   isEmpty(): boolean;
   clear(): void;
 }
@@ -60,22 +67,18 @@ function differ<Row>(a: Row, b: Row, columns: readonly Column<Row>[]): boolean {
   return false;
 }
 
-/** Picks the narrowest statement that writes what changed. */
-function chooser<Row>(
+/** The statement for each change: the narrowest that writes it. */
+function writersOf<Row>(
   db: SqliteDatabase,
   table: TableShape<Row>,
   name: string,
-  whole: Writer<Row>,
-): (row: Row, before: Row | undefined) => Writer<Row> {
-  const { often, sometimes, columns } = table;
-  if (often.length === 0) return () => whole;
+): Readonly<Record<Change, Writer<Row>>> {
+  const whole = upsertOf(db, table, name);
+  const { often, sometimes } = table;
+  if (often.length === 0) return { 0: whole, 1: whole, 2: whole, 3: whole };
   const narrow = updateOf(db, table, name, often);
   const wide = updateOf(db, table, name, [...often, ...sometimes]);
-  const seldom = columns.filter((column) => !often.includes(column) && !sometimes.includes(column));
-  return (row, before) => {
-    if (before === undefined || differ(row, before, seldom)) return whole;
-    return differ(row, before, sometimes) ? wide : narrow;
-  };
+  return { 0: narrow, 1: narrow, 2: wide, 3: whole };
 }
 
 export function rowStore<Row extends object>(
@@ -90,15 +93,19 @@ export function rowStore<Row extends object>(
   );
   const any = db.prepare(`select 1 from ${name} limit 1`);
   const clear = db.prepare(`delete from ${name}`);
-  const whole = upsertOf(db, table, name);
-  const choose = chooser(db, table, name, whole);
+  const writers = writersOf(db, table, name);
+  const { often, sometimes, columns } = table;
+  const seldom = columns.filter((column) => !often.includes(column) && !sometimes.includes(column));
   return {
     read: (key) => select.get(...key) as Row | undefined,
-    write: (row, before) => {
-      const writer = choose(row, before);
+    changeOf: (before, row) => {
+      if (often.length === 0 || differ(row, before, seldom)) return WHOLE;
+      return differ(row, before, sometimes) ? SOMETIMES : OFTEN;
+    },
+    write: (row, change) => {
       for (const column of table.json) writeJson(row, column);
       // Retention may have removed the row since it was read.
-      if (!run(writer, row)) run(whole, row);
+      if (!run(writers[change], row)) run(writers[WHOLE], row);
     },
     isEmpty: () => any.get() === undefined,
     clear: () => void clear.run(),

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { openDatabase } from "../../lib/store/open.ts";
 import type { SqliteDatabase } from "../../lib/store/open.ts";
-import { rowStore } from "../../lib/store/row-store.ts";
+import { WHOLE, rowStore } from "../../lib/store/row-store.ts";
 import {
   latestHeartbeatTable,
   processHeartbeatTable,
@@ -61,14 +61,17 @@ export async function readFixture(folder = makeTempDir("read")): Promise<ReadFix
   return {
     file,
     db,
-    beat: (row, lane = "main") => store(latestHeartbeatTable, lane).write(beatRow(row, next())),
-    heard: (row, lane = "main") => store(processHeartbeatTable, lane).write(heardRow(row, next())),
+    beat: (row, lane = "main") =>
+      store(latestHeartbeatTable, lane).write(beatRow(row, next()), WHOLE),
+    heard: (row, lane = "main") =>
+      store(processHeartbeatTable, lane).write(heardRow(row, next()), WHOLE),
     announced: (row, lane = "main") =>
-      store(processLifecycleTable, lane).write(announcedRow(row, next())),
-    restart: (row, lane = "main") => store(restartStateTable, lane).write(restartRow(row, next())),
-    snapshot: (row) => store(runnerHeartbeatTable, "main").write(snapshotRow(row, next())),
-    event: (row) => store(timelineTable, "main").write(eventRow(row, next())),
-    rejected: (row) => store(quarantineTable, "main").write(rejectedRow(row, next())),
+      store(processLifecycleTable, lane).write(announcedRow(row, next()), WHOLE),
+    restart: (row, lane = "main") =>
+      store(restartStateTable, lane).write(restartRow(row, next()), WHOLE),
+    snapshot: (row) => store(runnerHeartbeatTable, "main").write(snapshotRow(row, next()), WHOLE),
+    event: (row) => store(timelineTable, "main").write(eventRow(row, next()), WHOLE),
+    rejected: (row) => store(quarantineTable, "main").write(rejectedRow(row, next()), WHOLE),
     checkpoint: (row) => writeCheckpoint(db, row),
     close: () => void db.close(),
   };
