@@ -15,6 +15,9 @@ import { orderOfEntry } from "./camera-options.ts";
 import type { Context } from "./context.ts";
 import { openHostLine } from "./host-line.ts";
 import type { HostLine } from "./host-line.ts";
+import type { RunOrder } from "../lib/core/supervision.ts";
+import { startHeartbeatClient } from "../lib/runner/heartbeat-client.ts";
+import { ownStartedAt } from "../lib/runner/process-identity.ts";
 import { fetchFfmpeg } from "./programs.ts";
 import { openResourceCare } from "./resource-guard.ts";
 import type { ResourceCare } from "./resource-guard.ts";
@@ -24,6 +27,14 @@ import type { WatchedCamera } from "./watch-camera.ts";
 const LOOK_EVERY_MS = 1_000;
 const STDERR_LINES = 10;
 
+export interface CameraHostOptions {
+  /** The fleet file's path. */
+  readonly file: string;
+  readonly stopping: Promise<string>;
+  /** The host process as a runner of its own, which beats; none unless given. */
+  readonly self?: RunOrder;
+}
+
 /**
  * Drives the cameras until it is stopped. SIGHUP reads the fleet file again, as does its change;
  * a file that is wrong changes nothing. SIGUSR2 makes all cameras try again at once.
@@ -31,8 +42,7 @@ const STDERR_LINES = 10;
  */
 export async function runCameraHost(
   context: Context,
-  file: string,
-  stopping: Promise<string>,
+  { file, stopping, self }: CameraHostOptions,
 ): Promise<void> {
   const { log, environment: env, settings } = context;
   const fleet = loadFleet(file, env);
@@ -56,13 +66,33 @@ export async function runCameraHost(
   process.on("SIGUSR2", () => host.reconnect());
   watchFile(file, { interval: LOOK_EVERY_MS }, look);
   await host.become(fleet);
+  const beats = self === undefined ? undefined : beatAs(self, context, line, () => host.size);
   log.info({ cameras: host.size }, "the cameras are watched");
   log.info({ reason: await stopping }, "the cameras stop");
   unwatchFile(file, look);
   process.removeListener("SIGHUP", look);
   await host.stop();
+  await beats?.stop();
   await care.stop();
   await line.close();
+}
+
+/** The FFmpegs below it are others' processes, so only its own memory counts. */
+function beatAs(self: RunOrder, context: Context, line: HostLine, cameras: () => number) {
+  const { runner, intervalSec, labels } = self;
+  const startedAt = ownStartedAt();
+  return startHeartbeatClient({
+    identity: { runner, host: hostname(), pid: process.pid, startedAt, intervalSec },
+    snapshotEverySec: context.settings.heartbeat.snapshotEverySec,
+    open: line.channel(runner),
+    collect: () => ({
+      health: "healthy",
+      labels,
+      metrics: { cameras: cameras() },
+      resources: { memory_mb: Math.round(process.memoryUsage.rss() / 2 ** 20) },
+    }),
+    onError: (error) => context.log.warn(error.message),
+  });
 }
 
 function hostedCameras({ runners }: Fleet): FleetEntry[] {

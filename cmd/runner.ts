@@ -7,6 +7,7 @@ import { TRANSPORTS } from "../lib/ffmpeg/arguments.ts";
 import { locateFfmpeg } from "../lib/ffmpeg/locate.ts";
 import { ownStartedAt } from "../lib/runner/process-identity.ts";
 import { openSupervisorLink } from "../lib/runner/supervisor-link.ts";
+import type { SupervisorLink } from "../lib/runner/supervisor-link.ts";
 import { beatChannel } from "./beat-options.ts";
 import { analyserName, cameraId, count, orderOf, positive } from "./camera-options.ts";
 import type { CameraOptions } from "./camera-options.ts";
@@ -48,17 +49,20 @@ export function command(): Command {
       const context = openContext(self);
       if (options.host === true) return await runHost(context, options);
       const stopping = untilStopped();
-      if (options.supervised === true) await runSupervised(context, stopping);
+      if (options.supervised === true) await runSupervised(context, stopping, runReporting);
       else await runAlone(context, orderOf(context, cameraId(id), options), stopping);
     });
 }
 
-async function runHost(context: Context, { fleet }: CameraOptions): Promise<void> {
+async function runHost(context: Context, { fleet, supervised }: CameraOptions): Promise<void> {
   const stopping = untilStopped(["SIGINT", "SIGTERM"]);
   const file = fleet === undefined ? context.paths.fleetFile : resolve(fleet);
   // Loaded here only: a process with one camera does without the whole of the NATS client.
   const { runCameraHost } = await import("./camera-host.ts");
-  await runCameraHost(context, file, stopping);
+  if (supervised !== true) return await runCameraHost(context, { file, stopping });
+  await runSupervised(context, stopping, async (inner, self) => {
+    await runCameraHost(inner, { file, stopping, self });
+  });
 }
 
 async function runAlone(
@@ -78,7 +82,22 @@ async function runAlone(
   await events.close();
 }
 
-async function runSupervised(base: Context, stopping: Promise<string>): Promise<void> {
+type Run = (
+  context: Context,
+  order: RunOrder,
+  stopping: Promise<string>,
+  link: SupervisorLink,
+) => Promise<void>;
+
+async function runReporting(...[context, order, stopping, link]: Parameters<Run>): Promise<void> {
+  await runUntil(context, order, stopping, {
+    onTransition: ({ from, to, reason }) => link.report({ event: "camera", from, to, reason }),
+    onThrottle: ({ on, reason }) => link.report({ event: "throttle", on, reason }),
+  });
+}
+
+/** What its enforcer is to know of the process's own life. */
+async function runSupervised(base: Context, stopping: Promise<string>, run: Run): Promise<void> {
   const link = openSupervisorLink();
   const context = supervisedContext(base, link);
   const order = await Promise.race([link.order, stopping]);
@@ -89,10 +108,7 @@ async function runSupervised(base: Context, stopping: Promise<string>): Promise<
     link.report({ event: "exited", exit_code, signal: null, ran_sec, stderr });
   };
   try {
-    await runUntil(context, order, stopping, {
-      onTransition: ({ from, to, reason }) => link.report({ event: "camera", from, to, reason }),
-      onThrottle: ({ on, reason }) => link.report({ event: "throttle", on, reason }),
-    });
+    await run(context, order, stopping, link);
     exited(0, []);
   } catch (error) {
     exited(1, [messageOf(error)]);

@@ -33,19 +33,20 @@ const processes = new Map<string, RunbeatProcess>();
 /** Of every process of this host, as anybody may read them. */
 const argumentLists = new Set<string>();
 let camera: RtspServer;
-let url = "";
+let natsUrl = "";
+const folder = makeTempDir("rtsp");
 let heard: Heard;
 let fleet = "";
 
 beforeAll(async () => {
   const [nats, rtsp] = await Promise.all([startNatsServer(), startRtspServer()]);
   camera = rtsp;
-  url = nats.url;
-  const nc = await connect({ servers: url });
+  natsUrl = nats.url;
+  const nc = await connect({ servers: natsUrl });
   await makeStreams(nc);
   await nc.close();
-  heard = await hear(url);
-  fleet = join(makeTempDir("fleet"), "fleet.yaml");
+  heard = await hear(natsUrl);
+  fleet = join(folder, "fleet.yaml");
   writeFileSync(fleet, fleetText(camera.port, encodeURIComponent(RTSP_PASSWORD)));
   await Promise.all(["right", "gpu", "password", "path", "port"].map(watch));
 });
@@ -62,7 +63,7 @@ async function end(process: RunbeatProcess): Promise<void> {
 
 async function watch(name: string): Promise<void> {
   const process = await runbeat(["runner", `camera/${name}/hd`], {
-    NATS_URL: url,
+    NATS_URL: natsUrl,
     RUNBEAT_FLEET: fleet,
     HEARTBEAT_SNAPSHOT_EVERY: "0.3",
   });
@@ -160,9 +161,36 @@ describe("a camera behind a login", () => {
     expect(await nextBeat("right", isState("healthy"))).toMatchObject({ last_error: "" });
   });
 
+  it("is watched by order of an enforcer, and reports what happens", async () => {
+    const [reports, log] = [join(folder, "run.ndjson"), join(folder, "run.log")];
+    const url = `rtsp://${RTSP_USER}:${encodeURIComponent(RTSP_PASSWORD)}@127.0.0.1:${camera.port}/attic`;
+    const order = {
+      order: "run",
+      runner: "camera/ordered/hd",
+      intervalSec: 0.3,
+      labels: {},
+      camera: { url, analyse: "none", lowLatency: false, stallSec: 2, maxFailures: 1 },
+      files: { reports, log },
+    };
+    const env = { NATS_URL: natsUrl };
+    const args = ["runner", "camera/ordered/hd", "--supervised"];
+    const process = await runbeat(args, env, JSON.stringify(order));
+    processes.set("ordered", process);
+    await nextBeat("ordered", isState("offline"));
+    await end(process);
+    const events = readFileSync(reports, "utf8").trim().split("\n");
+    expect(events.map((line) => (JSON.parse(line) as Body)["event"])).toEqual([
+      "spawned",
+      "camera",
+      "exited",
+    ]);
+    expect(events[1]).toContain("Stream path does not exist on the camera");
+  });
+
   it("shows its password nowhere", () => {
+    const files = ["run.ndjson", "run.log"].map((name) => readFileSync(join(folder, name), "utf8"));
     const outputs = [...processes.values()].map((process) => process.output());
-    const told = JSON.stringify([heard.beats, heard.events, outputs, [...argumentLists]]);
+    const told = JSON.stringify([heard.beats, heard.events, outputs, files, [...argumentLists]]);
     expect(told).toContain("-progress");
     for (const secret of [RTSP_PASSWORD, encodeURIComponent(RTSP_PASSWORD)]) {
       expect(told).not.toContain(secret);

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -113,6 +113,31 @@ describe("a camera host", () => {
     expect((await host.ended).code).toBe(0);
     expect(pids.map((pid) => isProcessAlive(pid))).toEqual([false, false, false]);
     for (const pid of pids) expect(eventsOf("process_exited", pid)).toHaveLength(1);
+  });
+
+  it("takes an order like any supervised runner, beats for itself and reports its end", async () => {
+    const files = { reports: join(folder, "run.ndjson"), log: join(folder, "run.log") };
+    const order = {
+      order: "run",
+      runner: "service/camera-host/a",
+      intervalSec: 0.3,
+      labels: {},
+      files,
+    };
+    const args = ["runner", "--host", "--supervised", "--fleet", fleet];
+    const supervised = await runbeat(args, { NATS_URL: url }, JSON.stringify(order));
+    const beat = await waitFor(() =>
+      heard.beats.find(({ runner, pid }) => runner === order.runner && pid === supervised.pid),
+    );
+    expect(beat).toMatchObject({ health: "healthy", metrics: { cameras: 3 } });
+    supervised.child.kill("SIGTERM");
+    expect((await supervised.ended).code).toBe(0);
+    const reports = readFileSync(files.reports, "utf8").trim().split("\n");
+    expect(reports.map((line) => (JSON.parse(line) as Body)["event"])).toEqual([
+      "spawned",
+      "exited",
+    ]);
+    expect(readFileSync(files.log, "utf8")).toContain("the cameras are watched");
   });
 
   it("says what to do where the fleet file has no camera for it", async () => {
