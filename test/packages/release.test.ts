@@ -125,13 +125,11 @@ describe("an official release", () => {
     await expect(fetchFrom(url).result).rejects.toThrow("its version is 2.8.0");
   });
 
-  test("from an address that nobody answers is given up quickly", async () => {
+  test("from an address that nobody answers is given up", async () => {
     const { url } = await serve(() => ({}));
     const [server] = open.splice(0);
     await new Promise((resolve) => server?.close(resolve));
-    const from = performance.now();
     await expect(fetchFrom(url).result).rejects.toThrow(/can't be had: .*ECONNREFUSED/);
-    expect(performance.now() - from).toBeLessThan(5_000);
   });
 });
 

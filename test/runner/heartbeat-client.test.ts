@@ -204,12 +204,10 @@ describe("startHeartbeat", () => {
     await waitFor(() => errors.length > 0);
     const before = [...live];
     figure = 7;
-    const restartedAt = performance.now();
     await server.restart();
     const after = await listen(await open(server.url));
     await waitFor(() => after.length >= 1);
 
-    expect(performance.now() - restartedAt).toBeLessThan(8_000);
     expect(after[0]).toMatchObject({ detected: 7 });
     expect(after[0]?.["seq"]).toBeGreaterThan(Number(before.at(-1)?.["seq"]) + 1);
     expect(errors).toHaveLength(1);

@@ -20,10 +20,9 @@ beforeAll(async () => {
 async function runHost(
   source: string,
   env: Record<string, string>,
-): Promise<{ code: number | null; ms: number; stderr: string }> {
+): Promise<{ code: number | null; stderr: string }> {
   const file = join(makeTempDir("host"), "host.mjs");
   writeFileSync(file, `import { startHeartbeat } from ${JSON.stringify(client)};\n${source}`);
-  const startedAt = performance.now();
   const child = spawn(process.execPath, [file], {
     env: { PATH: process.env["PATH"], ...env },
     stdio: ["ignore", "ignore", "pipe"],
@@ -31,7 +30,7 @@ async function runHost(
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  return { code, ms: performance.now() - startedAt, stderr };
+  return { code, stderr };
 }
 
 describe("a program with a heartbeat", () => {
@@ -59,12 +58,11 @@ describe("a program with a heartbeat", () => {
 
   it("is not kept alive by a connected heartbeat", async () => {
     const server = await startNatsServer();
-    const { code, ms } = await runHost(
+    const { code } = await runHost(
       `startHeartbeat({ intervalSec: 0.2 }); setTimeout(() => {}, 700);`,
       { NATS_URL: server.url, RUNBEAT_RUNNER: "process/short/default" },
     );
     expect(code).toBe(0);
-    expect(ms).toBeLessThan(6_000);
   });
 
   it.each(["refuses", "is mute"])("is not kept alive by a server that %s", async (kind) => {
@@ -72,12 +70,11 @@ describe("a program with a heartbeat", () => {
     await new Promise<void>((resolve) => mute.listen(0, "127.0.0.1", resolve));
     const { port } = mute.address() as AddressInfo;
     if (kind === "refuses") await new Promise((resolve) => mute.close(resolve));
-    const { code, ms, stderr } = await runHost(
+    const { code, stderr } = await runHost(
       `startHeartbeat({ onError: (e) => console.error(e.message) }); setTimeout(() => {}, 300);`,
       { NATS_URL: `nats://127.0.0.1:${port}`, RUNBEAT_RUNNER: "process/short/default" },
     );
     expect(code).toBe(0);
-    expect(ms).toBeLessThan(6_000);
     if (kind === "refuses") expect(stderr).toMatch(/ECONNREFUSED/);
     else mute.close();
   });
