@@ -54,7 +54,7 @@ function createProgram(): Command {
     .option("--log-level <level>", "trace, debug, info, warn, error, fatal or silent")
     .helpOption("-h, --help", "explain")
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
+    .configureOutput({ outputError: (text, write) => write(redact(oneLine(text))) })
     .exitOverride()
     .addHelpText("after", EXAMPLES);
 }

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { redactJson } from "../core/redact.ts";
 import { timeText } from "./time-text.ts";
 
 export const AS_OF_EXAMPLE = { seq: 48_211, time: "2026-01-31T03:12:01.357Z", lag_ms: 0 };
@@ -76,7 +77,8 @@ function tagged(c: Context, text: string, digest: string): Response {
   const tag = `W/"${digest}"`;
   const headers = { etag: tag, "cache-control": "no-cache", vary: "authorization, accept" };
   if (matches(c.req.header("if-none-match"), tag)) return c.body(null, 304, headers);
-  return c.body(text, 200, { ...headers, "content-type": "application/json" });
+  // Ours is redacted already, but anybody may publish a heartbeat or an event.
+  return c.body(redactJson(text), 200, { ...headers, "content-type": "application/json" });
 }
 
 /** Source: RFC 9110, section 13.1.2: the weak comparison. */

@@ -3,6 +3,7 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { ErrorCode } from "../core/errors.ts";
+import { redact, redactDeep, redactJson } from "../core/redact.ts";
 
 interface ProblemKind {
   readonly status: ContentfulStatusCode;
@@ -85,13 +86,13 @@ export function problem(
     type: `/docs#problem-${code}`,
     title,
     status,
-    detail,
+    detail: redact(detail),
     instance: c.req.path,
     code,
-    ...more,
+    ...(redactDeep(more) as typeof more),
   };
   const retry = status === 503 ? { "retry-after": String(RETRY_AFTER_SEC) } : {};
-  return c.body(JSON.stringify(body), status, {
+  return c.body(redactJson(JSON.stringify(body)), status, {
     "content-type": PROBLEM_MEDIA_TYPE,
     "cache-control": "no-store",
     ...retry,

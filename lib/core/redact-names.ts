@@ -27,6 +27,9 @@ const ASSIGNED = new RegExp(
   "gi",
 );
 
+/** Of a key in JSON. A bare value becomes a text there: three stars alone would be no JSON. */
+const JSON_KEY_END = /(\\{0,3}["'])\s{0,4}:\s{0,4}$/;
+
 /** `--password hunter2` in a command line. */
 const OPTION =
   /((?<![\w-])--?[\w-]{0,40}(?:password|passwd|passphrase|secret|token|api-?key)\s{1,4})(?!-)([^\s"']+)/gi;
@@ -51,8 +54,12 @@ export function maskNamed(text: string, mask: string): string {
     .replace(HEADER, `$1${mask}`)
     .replace(SCHEME, `$1${mask}`)
     .replace(COOKIE, `$1${mask}`)
-    .replace(ASSIGNED, (_whole, name: string, _value: string, quote?: string) => {
-      return `${name}${quote ?? ""}${mask}`;
+    .replace(ASSIGNED, (whole: string, name: string, value: string, quote?: string) => {
+      if (quote !== undefined) return `${name}${quote}${mask}`;
+      const [, jsonQuote] = JSON_KEY_END.exec(name) ?? [];
+      if (jsonQuote === undefined) return `${name}${mask}`;
+      if (/^[\d.]+$/.test(value) && !isPasswordName(name)) return whole;
+      return `${name}${jsonQuote}${mask}${jsonQuote}`;
     })
     .replace(OPTION, `$1${mask}`);
 }

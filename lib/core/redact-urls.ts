@@ -25,8 +25,20 @@ interface Region {
   readonly lastAt: number;
 }
 
+/** Tells where the text that a URL could reach into ends. */
+type FindEnd = (text: string, schemeAt: number, start: number) => number;
+
 /** Puts the mask in the place of every login. */
 export function maskLogins(text: string, mask: string): string {
+  return maskWithin(text, mask, endInText);
+}
+
+/** As {@link maskLogins} in JSON, which stays JSON: no login goes beyond the string that it is in. */
+export function maskLoginsInJson(json: string, mask: string): string {
+  return maskWithin(json, mask, endInJson);
+}
+
+function maskWithin(text: string, mask: string, findEnd: FindEnd): string {
   let shown = "";
   let from = 0;
   let region: Region = { end: 0, lastAt: -1 };
@@ -34,7 +46,7 @@ export function maskLogins(text: string, mask: string): string {
     const start = at + 3;
     const schemeAt = schemeStart(text, at);
     // URLs within one region share it: looking for its end again would make the work quadratic.
-    if (start > region.end) region = regionOf(text, schemeAt, start);
+    if (start > region.end) region = regionUpTo(text, start, findEnd(text, schemeAt, start));
     const end = loginEnd(text, text.slice(schemeAt, at).toLowerCase(), start, region);
     if (end > start) {
       shown += text.slice(from, start) + mask;
@@ -51,8 +63,7 @@ function schemeStart(text: string, end: number): number {
   return at;
 }
 
-function regionOf(text: string, schemeAt: number, start: number): Region {
-  const end = regionEnd(text, start, CLOSERS[text.charAt(schemeAt - 1)]);
+function regionUpTo(text: string, start: number, end: number): Region {
   const lastAt = lastLoginAt(text.slice(start, end));
   return { end, lastAt: lastAt < 0 ? -1 : start + lastAt };
 }
@@ -65,19 +76,55 @@ function lastLoginAt(text: string): number {
   return at < 0 ? last : at;
 }
 
-function regionEnd(text: string, start: number, closer: string | undefined): number {
+/**
+ * A quote ends the URL where the text goes on as after one. But a password may hold a quote: where
+ * that would leave the beginning of a login, the URL goes on up to the next white space.
+ */
+function endInText(text: string, schemeAt: number, start: number): number {
+  const closer = CLOSERS[text.charAt(schemeAt - 1)];
+  const end = scanForEnd(text, start, (char, at) =>
+    char === closer ? AFTER_CLOSER.test(text.charAt(at + 1) || " ") : isEndOfJsonText(text, at),
+  );
+  return isHalfLogin(text.slice(start, end)) ? scanForEnd(text, start, () => false) : end;
+}
+
+/** `"` as it stands before the next member or the end of an object or list. */
+function isEndOfJsonText(text: string, at: number): boolean {
+  return text.charAt(at) === '"' && /^"(?:,["{[]|[}\]])/.test(text.slice(at, at + 3));
+}
+
+/** `user:password` without a host; a host has nothing but a number after its colon. */
+function isHalfLogin(text: string): boolean {
+  return !text.includes("@") && /^[^/?#:[\]]+:(?!\d{1,5}(?:[/?#]|$))/.test(text);
+}
+
+function scanForEnd(
+  text: string,
+  start: number,
+  isCloser: (char: string, at: number) => boolean,
+): number {
   const notable = /[\s:"'`>]/g;
   notable.lastIndex = start;
   for (let found = notable.exec(text); found !== null; found = notable.exec(text)) {
     const [char] = found;
     const at = found.index;
-    if (char === closer && AFTER_CLOSER.test(text.charAt(at + 1) || " ")) return at;
     if (char === ":") {
       const next = text.startsWith("://", at) ? schemeStart(text, at) : at;
       if (next > start && next < at && SEPARATOR.test(text.charAt(next - 1))) return next;
-    } else if (char.trim() === "") return at;
+    } else if (char.trim() === "" || isCloser(char, at)) return at;
   }
   return text.length;
+}
+
+/** The quote that ends the string: one that is not escaped. */
+function endInJson(text: string, _schemeAt: number, start: number): number {
+  return scanForEnd(text, start, (char, at) => char === '"' && !isEscaped(text, at));
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let before = at - 1;
+  while (text.charAt(before) === "\\") before--;
+  return (at - before) % 2 === 0;
 }
 
 /** Where the login ends, at its `@`; -1 where there is none. */

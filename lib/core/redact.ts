@@ -1,6 +1,6 @@
 /** What may leave a process: everything that does goes through here. */
 import { isPasswordName, isSecretName, maskNamed } from "./redact-names.ts";
-import { maskLogins } from "./redact-urls.ts";
+import { maskLogins, maskLoginsInJson } from "./redact-urls.ts";
 
 export { isSecretName } from "./redact-names.ts";
 
@@ -21,6 +21,14 @@ export function redact(text: string): string {
   const masked = text.includes("://") ? maskLogins(text, MASK) : text;
   const shown = masked.includes("%") ? masked.replace(ENCODED_LOGIN, `$1${MASK}`) : masked;
   return maskNamed(shown, MASK);
+}
+
+/**
+ * Masks the logins in the URLs of a JSON text, which stays JSON. For what others have said and we
+ * pass on: names and figures of theirs are left as they are.
+ */
+export function redactJson(json: string): string {
+  return json.includes("://") ? maskLoginsInJson(json, MASK) : json;
 }
 
 /** Redacts every string within a JSON value, and whole values under secret names. */

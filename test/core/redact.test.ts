@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MASK, isSecretName, redact, redactDeep } from "../../lib/core/redact.ts";
+import { MASK, isSecretName, redact, redactDeep, redactJson } from "../../lib/core/redact.ts";
 
 describe("a login in a URL is masked", () => {
   it.each([
@@ -91,6 +91,22 @@ describe("a login in a URL is masked", () => {
   });
 
   it.each([
+    [
+      '{"a":"from rtsp://cam:554/x","b":"me@b.org"}',
+      '{"a":"from rtsp://cam:554/x","b":"me@b.org"}',
+    ],
+    [
+      '{"a":"from rtsp://u:pw@cam/x","b":"me@b.org"}',
+      '{"a":"from rtsp://***@cam/x","b":"me@b.org"}',
+    ],
+    ['["at rtsp://u:pw@cam","me@b.org"]', '["at rtsp://***@cam","me@b.org"]'],
+    ['opening rtsp://u:a","b@cam/x', "opening rtsp://***@cam/x"],
+    ['"rtsp://u:a",b@cam/x"', '"rtsp://***@cam/x"'],
+  ])("and a quote ends it unless a login would be cut in two: %s", (text, shown) => {
+    expect(redact(text)).toBe(shown);
+  });
+
+  it.each([
     ["rtsp://u:pw@cam/x: Connection refused", "rtsp://***@cam/x: Connection refused"],
     [
       "[in#0 @ 0x5b] Error opening input: Server returned 401 Unauthorized (authorization failed)",
@@ -128,7 +144,8 @@ describe("a secret with a name is masked", () => {
     ["password: hunter2, user: me", "password: ***, user: me"],
     ["CAMERA_PASSWORD='hun ter2' start", "CAMERA_PASSWORD='***' start"],
     ['{"password":"hun\\"ter2","user":"me"}', '{"password":"***","user":"me"}'],
-    ['{"password":12345,"user":"me"}', '{"password":***,"user":"me"}'],
+    ['{"password":12345,"user":"me"}', '{"password":"***","user":"me"}'],
+    ['{"token_count":12,"token":abc}', '{"token_count":12,"token":"***"}'],
     [String.raw`"{\"api_key\":\"abc\",\"n\":1}"`, String.raw`"{\"api_key\":\"***\",\"n\":1}"`],
     ["RUNBEAT_READ_KEY=abc up", "RUNBEAT_READ_KEY=*** up"],
     ["X-BISK-KEY: abc", "X-BISK-KEY: ***"],
@@ -175,6 +192,31 @@ describe("a secret with a name is masked", () => {
   });
 });
 
+describe("JSON that is passed on", () => {
+  it("stays JSON, whatever its texts hold, and names no login", () => {
+    const piece = fc.oneof(
+      fc.constantFrom("rtsp://", "u:hunter2@cam", "@", "://", '"', "\\", "\n", ",", "}", " ", "é"),
+      fc.string({ maxLength: 5 }),
+    );
+    const text = fc.array(piece, { maxLength: 10 }).map((pieces) => pieces.join(""));
+    fc.assert(
+      fc.property(fc.dictionary(fc.string({ maxLength: 5 }), fc.array(text)), (value) => {
+        const shown = redactJson(JSON.stringify({ ...value, url: "srt://u:hunter2@cam" }));
+        const parsed = JSON.parse(shown) as { readonly url: string };
+        expect(parsed.url).toBe("srt://***@cam");
+        expect(Object.keys(parsed)).toHaveLength(new Set([...Object.keys(value), "url"]).size);
+        expect(shown).not.toMatch(/:\/\/u:hunter2@/);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("keeps figures and names as they are", () => {
+    const json = '{"key":"front","token":3,"detail":{"password_ok":true},"to":"http://a/b"}';
+    expect(redactJson(json)).toBe(json);
+  });
+});
+
 describe("a value is redacted through and through", () => {
   it("in objects, lists and argument lists", () => {
     const value = {
@@ -207,7 +249,8 @@ describe("redaction holds for any password:", () => {
   it("what stands between the user and the host is never shown", () => {
     fc.assert(
       fc.property(scheme, password, host, (scheme, secret, host) => {
-        // A number with a slash behind it can't be told from a port there.
+        // What looks like the end of a JSON text, or like a port, can't always be told from it.
+        fc.pre(!/"(?:,["{[]|[}\]])/.test(secret));
         fc.pre(!/^\d{0,5}[/?#]/.test(secret) || !scheme.startsWith("http"));
         const shown = redact(`opening ${scheme}://viewer:${secret}@${host}/live failed: a@b`);
         expect(shown).toBe(`opening ${scheme}://${MASK}@${host}/live failed: a@b`);
@@ -263,5 +306,6 @@ describe("a hostile line of a megabyte", () => {
     expect(redact(line).length).toBeGreaterThan(0);
     expect(redact(`password=${line}`).length).toBeGreaterThan(0);
     expect(redact(`rtsp://u:${line}`).length).toBeGreaterThan(0);
+    expect(redactJson(line).length).toBeGreaterThan(0);
   });
 });
