@@ -17,11 +17,11 @@ export interface ResourceCare {
   stop(): Promise<void>;
 }
 
-export function openResourceCare({ settings, environment }: Context): ResourceCare {
-  const { resources } = settings;
+export function openResourceCare(context: Context): ResourceCare {
+  const { resources } = context.settings;
   const host = openHostMeter();
   const guard = startResourceGuard({ limits: resources, everySec: resources.checkEverySec, host });
-  const gpu = openGpu(resources.gpu, environment);
+  const gpu = openGpu(context);
   return {
     guard,
     host,
@@ -33,7 +33,8 @@ export function openResourceCare({ settings, environment }: Context): ResourceCa
   };
 }
 
-function openGpu(isWanted: boolean, env: Context["environment"]): GpuMemory | undefined {
-  if (!isWanted) return undefined;
+/** Undefined where it is not wanted. */
+export function openGpu({ settings, environment: env }: Context): GpuMemory | undefined {
+  if (!settings.resources.gpu) return undefined;
   return openGpuMemory({ spawn: spawnGroup, path: env["PATH"] ?? "", env });
 }

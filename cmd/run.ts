@@ -18,6 +18,7 @@ import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { endAs } from "./end-as.ts";
 import { openOwnEvents } from "./own-events.ts";
+import { openGpu } from "./resource-guard.ts";
 import { supervisedContext } from "./supervised-context.ts";
 
 interface Options {
@@ -173,12 +174,15 @@ function start(context: Context, order: RunOrder, output: CommandOutput): Runnin
   if (order.command === undefined) throw new AppError("internal", "the order has no command");
   let beats: HeartbeatHandle | undefined;
   const open = order.beatsItself === true ? undefined : beatChannel(context, order.runner);
+  const gpu = openGpu(context);
   const wrapped = startWrappedCommand({
     spec: order.command,
     spawn: spawnGroup,
     output,
     onProbe: () => beats?.beat(),
+    ...(gpu && { gpu }),
   });
+  void wrapped.ended.then(async () => await gpu?.stop());
   beats = open && beatFor(context, order, wrapped, open);
   return { wrapped, beats };
 }

@@ -4,6 +4,7 @@ import type { ChildEnd, ChildGroup, SpawnGroup } from "../core/child-group.ts";
 import { createLineTail } from "../core/line-tail.ts";
 import type { LineTail } from "../core/line-tail.ts";
 import type { CommandSpec } from "../core/fleet.ts";
+import type { GpuMemory } from "./gpu-memory.ts";
 import type { HeartbeatPart } from "./heartbeat-body.ts";
 import { startProbe } from "./probe.ts";
 import type { Probe, ProbeResult } from "./probe.ts";
@@ -41,6 +42,8 @@ export interface WrappedCommandOptions {
   readonly spawn: SpawnGroup;
   readonly output: CommandOutput;
   readonly onProbe: (result: ProbeResult) => void;
+  /** Where its use of GPUs is to be told too. */
+  readonly gpu?: GpuMemory;
 }
 
 export interface WrappedCommand {
@@ -73,7 +76,7 @@ class Wrapped implements WrappedCommand {
   private readonly probe: Probe | undefined;
   private readonly startedMs = performance.now();
 
-  constructor({ spec, spawn, output, onProbe }: WrappedCommandOptions) {
+  constructor({ spec, spawn, output, onProbe, gpu }: WrappedCommandOptions) {
     const { command, cwd, env, probe } = spec;
     const where = { env, ...(cwd === undefined ? {} : { cwd }) };
     const [file, ...args] = command;
@@ -83,7 +86,7 @@ class Wrapped implements WrappedCommand {
     this.startedAt = this.group.startedAt;
     this.stdout = newTail(output, "out");
     this.stderr = newTail(output, "err");
-    this.measure = createUsageMeter(this.pid);
+    this.measure = createUsageMeter(this.pid, gpu && { gpu });
     this.descriptors = output.kind === "ours" ? [STDERR_FD] : [STDOUT_FD, STDERR_FD];
     feed(this.group.output(STDERR_FD), this.stderr);
     if (output.kind === "ours") passOn(this.group.output(STDERR_FD), output.stderr);
