@@ -2,7 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { AppError } from "../core/errors.ts";
-import { heartbeatSchema } from "../core/heartbeat.ts";
+import { heartbeatSchema } from "../core/heartbeat-schema.ts";
 import type { Api } from "./api.ts";
 import { checkHeartbeat, isObject } from "./ingest-check.ts";
 import { storedSchema } from "./ingest-camera.ts";

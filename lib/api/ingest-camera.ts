@@ -1,7 +1,8 @@
 /** Heartbeats of camera runners that post to `/api/runner/heartbeat/`. */
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { heartbeatSchema, MAX_HEARTBEAT_BYTES } from "../core/heartbeat.ts";
+import { heartbeatSchema } from "../core/heartbeat-schema.ts";
+import { MAX_HEARTBEAT_BYTES } from "../core/heartbeat.ts";
 import type { Api } from "./api.ts";
 import { checkHeartbeat, isObject, tokenOf } from "./ingest-check.ts";
 import { admit, store } from "./ingest-gate.ts";

@@ -1,6 +1,6 @@
 /** From a JSON body to a heartbeat that the folds will take, or to what is wrong with it. */
 import { decodeHeartbeat } from "../core/decode-heartbeat.ts";
-import { heartbeatSchema } from "../core/heartbeat.ts";
+import { heartbeatSchema } from "../core/heartbeat-schema.ts";
 import type { JsonObject } from "../core/heartbeat.ts";
 import { tryParseRunnerId } from "../core/runner-id.ts";
 import type { RunnerId } from "../core/runner-id.ts";

@@ -1,7 +1,8 @@
 /** A runner as the API shows it. */
 import { z } from "@hono/zod-openapi";
 import { PROCESS_STATES } from "../core/current-process.ts";
-import { CAMERA_STATES, HEALTH_VALUES, resourcesSchema } from "../core/heartbeat.ts";
+import { resourcesSchema } from "../core/heartbeat-schema.ts";
+import { CAMERA_STATES, HEALTH_VALUES } from "../core/heartbeat.ts";
 import type { AnnouncedRow, BeatFacts, BeatFigures, RunnerView } from "../core/read-models.ts";
 import type { CurrentProcess } from "../core/current-process.ts";
 import { RUNNER_KINDS } from "../core/runner-id.ts";

@@ -2,7 +2,8 @@
 import { decodeHeartbeatBody } from "../core/decode-heartbeat.ts";
 import { messageOf } from "../core/errors.ts";
 import { MAX_HEARTBEAT_BYTES } from "../core/heartbeat.ts";
-import type { HeartbeatBody, JsonObject } from "../core/heartbeat.ts";
+import type { HeartbeatBody } from "../core/heartbeat-schema.ts";
+import type { JsonObject } from "../core/heartbeat.ts";
 import { redactDeep } from "../core/redact.ts";
 import type { RunnerId } from "../core/runner-id.ts";
 

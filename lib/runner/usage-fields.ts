@@ -1,4 +1,4 @@
-import type { HeartbeatBody } from "../core/heartbeat.ts";
+import type { HeartbeatBody } from "../core/heartbeat-schema.ts";
 import type { ProcessUsage } from "./process-usage.ts";
 
 /** The heartbeat's `resources` for a process tree; empty where it could not be measured. */

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeHeartbeat } from "../../lib/core/decode-heartbeat.ts";
 import type { Decoded } from "../../lib/core/decode-heartbeat.ts";
-import { MAX_HEARTBEAT_BYTES, heartbeatSchema } from "../../lib/core/heartbeat.ts";
+import { heartbeatSchema } from "../../lib/core/heartbeat-schema.ts";
+import { MAX_HEARTBEAT_BYTES } from "../../lib/core/heartbeat.ts";
 
 const RUNNER = "camera/front/hd";
 
@@ -46,6 +47,14 @@ describe("decoding a heartbeat", () => {
       }),
       { numRuns: 5_000 },
     );
+  });
+
+  test.each(fields)("knows the schema's field %s", (field) => {
+    const values = [7, "healthy", "2026-11-22T05:26:00Z", {}, { a: true }];
+    const value = values.find((one) => heartbeatSchema.safeParse({ pid: 7, [field]: one }).success);
+    expect(value).toBeDefined();
+    const decoded = decode({ pid: 7, [field]: value });
+    expect(decoded.ok ? (decoded.heartbeat.detail ?? {}) : decoded).not.toHaveProperty(field);
   });
 
   test("never throws, whatever the bytes", () => {
