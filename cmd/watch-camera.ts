@@ -17,6 +17,7 @@ import { ownStartedAt } from "../lib/runner/process-identity.ts";
 import { createUsageMeter } from "../lib/runner/process-usage.ts";
 import { watchdogPolicy } from "../lib/runner/watchdog.ts";
 import { cameraOf } from "./camera-options.ts";
+import { startCameraOutputs } from "./camera-outputs.ts";
 import type { Context } from "./context.ts";
 import { openResourceCare } from "./resource-guard.ts";
 import type { ResourceCare } from "./resource-guard.ts";
@@ -106,17 +107,19 @@ export async function watchCamera(options: WatchOptions): Promise<WatchedCamera>
     },
     onSessionEnd: (session, end) => options.onSessionEnd?.(session, end),
   });
+  const isCameraUp = () => camera.isStreaming;
+  const outputs = startCameraOutputs({ context, ffmpeg: options.ffmpeg, input, isCameraUp });
   beats = startHeartbeatClient({
     identity,
     snapshotEverySec: context.settings.heartbeat.snapshotEverySec,
     open: options.open,
-    collect: () => camera.collect(),
+    collect: () => outputs.told(camera.collect()),
     onError: (error) => log.warn(error.message),
   });
   return {
     camera,
     stop: async () => {
-      await camera.stop();
+      await Promise.all([camera.stop(), outputs.stop()]);
       await beats.stop();
       if (options.care === undefined) await care.stop();
     },

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { AnalyserProgram, CameraEntry } from "../lib/core/fleet.ts";
+import type { AnalyserProgram, CameraEntry, CameraOutputSpec } from "../lib/core/fleet.ts";
 import type { ResourceLimits } from "../lib/core/throttle.ts";
 import type { EntryFile } from "./fleet-schema.ts";
 
@@ -16,6 +16,7 @@ export interface FleetPlace {
 /** A camera of the fleet file, its paths made absolute. */
 export function cameraOf(camera: CameraFile, place: FleetPlace): CameraEntry {
   const { picture, reconnect } = camera;
+  const outputs = outputsOf(camera, place.folder);
   return {
     kind: "camera",
     url: camera.url,
@@ -28,6 +29,7 @@ export function cameraOf(camera: CameraFile, place: FleetPlace): CameraEntry {
     hwaccel: camera.hwaccel,
     throttle: throttleOf(camera.throttle ?? {}),
     isHosted: camera.host ?? place.areHosted,
+    ...(outputs.length === 0 ? {} : { outputs }),
     ...(picture === undefined
       ? {}
       : { picture: { blackSec: picture.black_sec, frozenSec: picture.frozen_sec } }),
@@ -51,6 +53,16 @@ function throttleOf(given: NonNullable<CameraFile["throttle"]>): Partial<Resourc
     ...(max_memory_percent === undefined ? {} : { maxMemoryPercent: max_memory_percent }),
     ...(max_queue_size === undefined ? {} : { maxQueueSize: max_queue_size }),
   };
+}
+
+function outputsOf({ record, restream }: CameraFile, folder: string): CameraOutputSpec[] {
+  const outputs: CameraOutputSpec[] = [];
+  if (record !== undefined) {
+    const { segment_sec: segmentSec, keep_hours: keepHours } = record;
+    outputs.push({ kind: "record", folder: resolve(folder, record.folder), segmentSec, keepHours });
+  }
+  if (restream !== undefined) outputs.push({ kind: "restream", url: restream });
+  return outputs;
 }
 
 function analyserOf(analyse: CameraFile["analyse"], folder: string): string | AnalyserProgram {

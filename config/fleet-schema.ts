@@ -1,5 +1,6 @@
 /** What a fleet file may hold. Every refusal says what is allowed. */
 import { z } from "zod";
+import { redact } from "../lib/core/redact.ts";
 import { isToken, tryParseRunnerId } from "../lib/core/runner-id.ts";
 import { HARDWARE } from "../lib/core/fleet.ts";
 import { MAX_LABEL_CHARS } from "../lib/core/heartbeat.ts";
@@ -111,6 +112,13 @@ const throttle = z.strictObject({
   max_queue_size: whole(1, "").optional(),
 });
 
+/** FFmpeg takes it in its arguments only, which anybody on the host can read. */
+const RESTREAM = "an rtsp, rtmp, srt, udp or tcp address without a login";
+
+function isSecretUrl(url: string): boolean {
+  return url.includes("@") || redact(url) !== url;
+}
+
 const camera = z.strictObject({
   url: text("the address of the stream, e.g. rtsp://user:password@10.0.0.7/stream1"),
   input_format: text("FFmpeg's name of a format, e.g. lavfi").optional(),
@@ -124,6 +132,19 @@ const camera = z.strictObject({
   reconnect: reconnect.optional(),
   throttle: throttle.optional(),
   host: flag.optional(),
+  record: z
+    .strictObject({
+      folder: text("a folder"),
+      segment_sec: seconds(1).default(300),
+      keep_hours: above0(" of hours").optional(),
+    })
+    .optional(),
+  restream: text(RESTREAM)
+    .refine(
+      (url) => /^(rtsps?|rtmps?|srt|udp|tcp):/i.test(url) && !isSecretUrl(url),
+      must(RESTREAM),
+    )
+    .optional(),
 });
 
 const restart = z.strictObject({

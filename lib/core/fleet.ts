@@ -33,6 +33,18 @@ export const HARDWARE = ["none", "auto", "cuda", "vaapi"] as const;
 /** What decodes; `auto`: what this host seems to have. */
 export type Hardware = (typeof HARDWARE)[number];
 
+/** Where a camera's stream goes as it is, beside being watched. */
+export type CameraOutputSpec =
+  | {
+      readonly kind: "record";
+      readonly folder: string;
+      /** Length of a file. */
+      readonly segmentSec: number;
+      /** Older files are removed; undefined: none is. */
+      readonly keepHours: number | undefined;
+    }
+  | { readonly kind: "restream"; readonly url: string };
+
 /** One RTSP or other camera. */
 export interface CameraSpec {
   readonly url: string;
@@ -48,6 +60,7 @@ export interface CameraSpec {
   readonly maxFailures: number;
   /** `none` unless given. */
   readonly hwaccel?: Hardware;
+  readonly outputs?: readonly CameraOutputSpec[];
   readonly picture?: PictureSpec;
   readonly reconnect?: ReconnectSpec;
   /** From when on its analysing is throttled; what is left out: as configured. */

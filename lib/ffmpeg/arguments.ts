@@ -1,6 +1,8 @@
 /** The argument list for one FFmpeg, by its version. */
 import type { Backend, FrameFormat } from "../core/camera-session.ts";
 import { AppError } from "../core/errors.ts";
+import type { CameraOutputSpec } from "../core/fleet.ts";
+import { COPY_INPUT, copyOutput } from "./copy-output.ts";
 import { isSecretUrl } from "./url-secrets.ts";
 
 /** Descriptors beyond stdin, stdout and stderr. */
@@ -41,9 +43,15 @@ const LOGGING = ["-hide_banner", "-nostats", "-loglevel", "repeat+level+warning"
 export function ffmpegArguments(
   input: CameraInput,
   libavformatMajor: number,
-  frames: FrameFormat | null,
-  backend: Backend = "cpu",
+  wanted: {
+    /** Null: none are needed, only counted. */
+    readonly frames: FrameFormat | null;
+    readonly backend?: Backend;
+    /** Then nothing is decoded. */
+    readonly output?: CameraOutputSpec;
+  },
 ): FfmpegArguments {
+  const { frames, backend = "cpu", output } = wanted;
   if (/[\0\r\n]/.test(input.url)) {
     throw new AppError("invalid", "The camera's url has a line break in it: take it out");
   }
@@ -56,8 +64,9 @@ export function ffmpegArguments(
       `pipe:${PROGRESS_FD}`,
       // Pictures come back to the host's memory, for the outputs are made there.
       ...(backend === "cpu" ? [] : ["-hwaccel", backend]),
+      ...(output === undefined ? [] : COPY_INPUT),
       ...source,
-      ...outputs(frames, libavformatMajor),
+      ...(output === undefined ? outputs(frames, libavformatMajor) : copyOutput(output)),
     ],
     inputList: hidden ? inputList(input, libavformatMajor) : null,
   };

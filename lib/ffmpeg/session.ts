@@ -8,6 +8,7 @@ import type {
   SessionEnd,
   SessionHooks,
 } from "../core/camera-session.ts";
+import type { CameraOutputSpec } from "../core/fleet.ts";
 import type { ChildGroup, SpawnGroup } from "../core/child-group.ts";
 import { createLineTail } from "../core/line-tail.ts";
 import type { LineTail } from "../core/line-tail.ts";
@@ -34,6 +35,8 @@ export interface SessionOptions {
   readonly backend?: Backend;
   /** Null: none are needed, only counted. */
   readonly frames: FrameFormat | null;
+  /** The stream is handed on there and not decoded; else it is. */
+  readonly output?: CameraOutputSpec;
   readonly spawn: SpawnGroup;
   /** Our own environment, for FFmpeg. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -67,14 +70,18 @@ class FfmpegSession implements CameraSession {
   constructor(options: SessionOptions, hooks: SessionHooks) {
     this.options = options;
     this.hooks = hooks;
-    const { ffmpeg, input, frames, spawn, env, backend = "cpu" } = options;
+    const { ffmpeg, input, frames, spawn, env, backend = "cpu", output } = options;
     this.backend = backend;
     this.tail = createLineTail({
       secrets: secretsOf(input.url),
       onLine: (line) => this.count(line),
     });
     const version = ffmpeg.libavformatMajor;
-    const { args, inputList } = ffmpegArguments(input, version, frames, backend);
+    const { args, inputList } = ffmpegArguments(input, version, {
+      frames,
+      backend,
+      ...(output === undefined ? {} : { output }),
+    });
     this.argv = [ffmpeg.path, ...args];
     this.group = spawn({
       file: ffmpeg.path,

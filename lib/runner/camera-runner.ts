@@ -67,6 +67,8 @@ export interface ThrottleChange {
 
 export interface CameraRunner {
   readonly state: CameraState;
+  /** Pictures come, good or bad. */
+  readonly isStreaming: boolean;
   /** What the next heartbeat says. */
   collect(): HeartbeatPart;
   /** The last hundred changes of the state, oldest first. */
@@ -143,6 +145,10 @@ class Runner implements CameraRunner {
 
   get state(): CameraState {
     return this.log.state;
+  }
+
+  get isStreaming(): boolean {
+    return this.watch.streamingSince !== null;
   }
 
   collect(): HeartbeatPart {

@@ -45,6 +45,16 @@ describe("a camera of the fleet file", () => {
     });
   });
 
+  it("records beside the file unless told where, and restreams", () => {
+    const keys = "record: { folder: clips, keep_hours: 48 }, restream: 'rtsp://10.0.0.9/a'";
+    expect(camera(keys)).toMatchObject({
+      outputs: [
+        { kind: "record", folder: "/etc/runbeat/clips", segmentSec: 300, keepHours: 48 },
+        { kind: "restream", url: "rtsp://10.0.0.9/a" },
+      ],
+    });
+  });
+
   it("has a process of its own unless it or the file's defaults say otherwise", () => {
     expect(camera("stall_sec: 5")).toMatchObject({ isHosted: false });
     expect(camera("host: true")).toMatchObject({ isHosted: true });
@@ -61,6 +71,12 @@ describe("a camera of the fleet file", () => {
     ["analyse: { command: [x], fps: 0 }", "must be a number of pictures a second above 0"],
     ["hwaccel: gpu", "must be one of none, auto, cuda, vaapi"],
     ["reconnect: { backoff_sec: [] }", "must be a list of at least one number of seconds"],
+    [
+      "restream: 'rtsp://me:word@10.0.0.9/a'",
+      "an rtsp, rtmp, srt, udp or tcp address without a login",
+    ],
+    ["restream: 'file:///etc/passwd'", "must be an rtsp, rtmp, srt, udp or tcp address"],
+    ["record: {}", "must be a folder"],
     ["picture: { black_sec: -1 }", "must be a number of seconds from 0"],
   ])("is refused with %s, and with what is allowed", (keys, message) => {
     expect(refusal(keys)).toContain(message);

@@ -5,7 +5,7 @@ import type { CameraInput } from "../../lib/ffmpeg/arguments.ts";
 const CAMERA: CameraInput = { url: "rtsp://10.0.0.7/stream1", lowLatency: false, stallSec: 10 };
 
 function line(input: Partial<CameraInput>, major = 59): string {
-  return ffmpegArguments({ ...CAMERA, ...input }, major, null).args.join(" ");
+  return ffmpegArguments({ ...CAMERA, ...input }, major, { frames: null }).args.join(" ");
 }
 
 describe("FFmpeg's arguments", () => {
@@ -46,7 +46,9 @@ describe("FFmpeg's arguments", () => {
     ["rtsp://token@10.0.0.7/a"],
     ["http://10.0.0.7/video?password=pass"],
   ])("leave %s to a list on a pipe", (url) => {
-    const { args, inputList } = ffmpegArguments({ ...CAMERA, url, lowLatency: true }, 59, null);
+    const { args, inputList } = ffmpegArguments({ ...CAMERA, url, lowLatency: true }, 59, {
+      frames: null,
+    });
     expect(args.join(" ")).not.toContain("10.0.0.7");
     expect(args).toContain("pipe:5");
     expect(inputList).toContain(`file '${url.replaceAll("'", "'\\''")}'\n`);
@@ -55,7 +57,8 @@ describe("FFmpeg's arguments", () => {
 
   it("leave it to a list for FFmpeg 4 as well, which takes the transport from the url", () => {
     const listOf = (url: string, transport: CameraInput["transport"]) =>
-      ffmpegArguments({ ...CAMERA, url, ...(transport && { transport }) }, 58, null).inputList;
+      ffmpegArguments({ ...CAMERA, url, ...(transport && { transport }) }, 58, { frames: null })
+        .inputList;
     expect(listOf("rtsp://viewer:pass@cam/a", undefined)).toBe(
       "ffconcat version 1.0\nfile 'rtsp://viewer:pass@cam/a?tcp'\n",
     );
@@ -66,6 +69,29 @@ describe("FFmpeg's arguments", () => {
 
   it("refuse a url that would end its line", () => {
     const url = "rtsp://10.0.0.7/a\noption x";
-    expect(() => ffmpegArguments({ ...CAMERA, url }, 59, null)).toThrow(/line break/);
+    expect(() => ffmpegArguments({ ...CAMERA, url }, 59, { frames: null })).toThrow(/line break/);
+  });
+
+  it("hand a stream on without decoding it, to files that are named by their time", () => {
+    const record = { kind: "record", folder: "/rec/100%", segmentSec: 60, keepHours: 1 } as const;
+    const { args } = ffmpegArguments(CAMERA, 59, { frames: null, output: record });
+    expect(args.join(" ")).toMatch(
+      /-use_wallclock_as_timestamps 1 .*-c copy -f segment -segment_time 60 .*-strftime 1 \/rec\/100%%\/%Y%m%d-%H%M%S\.mkv$/,
+    );
+  });
+
+  it.each([
+    ["rtsp://10.0.0.9/a", "-c copy -f rtsp -rtsp_transport tcp rtsp://10.0.0.9/a"],
+    ["rtmp://10.0.0.9/a", "-c copy -f flv rtmp://10.0.0.9/a"],
+    ["udp://10.0.0.9:5000", "-c copy -f mpegts udp://10.0.0.9:5000"],
+  ])("hand a stream on to %s in its format", (url, text) => {
+    const output = { kind: "restream", url } as const;
+    expect(ffmpegArguments(CAMERA, 59, { frames: null, output }).args.join(" ")).toContain(text);
+  });
+
+  it("name the hardware that decodes before the input", () => {
+    const wanted = { frames: null, backend: "cuda" } as const;
+    expect(ffmpegArguments(CAMERA, 59, wanted).args.join(" ")).toMatch(/-hwaccel cuda .*-i rtsp/);
+    expect(line({})).not.toContain("-hwaccel");
   });
 });
