@@ -5,7 +5,7 @@ import { AppError, messageOf } from "../core/errors.ts";
 import { ASYNC_PERSIST_VERSION, isAtLeast, openJetStream } from "./jetstream.ts";
 import { compareStream, describeChange } from "./stream-changes.ts";
 import type { FieldChange } from "./stream-changes.ts";
-import { declareStreams } from "./stream-declarations.ts";
+import { MAX_HEARTBEAT_STREAM_BYTES, declareStreams } from "./stream-declarations.ts";
 import type { StreamDeclaration, StreamOptions } from "./stream-declarations.ts";
 
 /** Source: nats-server's errors.json. */
@@ -49,16 +49,28 @@ export async function reconcileStreams(
   return reports;
 }
 
-/** What heartbeats take already is as good as free for them: the limit must not shrink by itself. */
+/**
+ * What heartbeats take already is as good as free for them: the limit must not shrink by itself.
+ * Who can't see the server's disk leaves the limit as who could has set it.
+ */
 async function declare(
   jsm: JetStreamManager,
   options: StreamOptions,
 ): Promise<StreamDeclaration[]> {
-  if (options.freeDiskBytes === undefined) return declareStreams(options);
   const [heartbeats] = declareStreams(options);
-  const info = heartbeats === undefined ? undefined : await find(jsm, heartbeats.config.name);
-  const freeDiskBytes = options.freeDiskBytes + (info?.state.bytes ?? 0);
+  if (heartbeats === undefined || !heartbeats.isAutomaticSize) return declareStreams(options);
+  const info = await find(jsm, heartbeats.config.name);
+  if (info === undefined) return declareStreams(options);
+  if (options.freeDiskBytes === undefined) return declareStreams(keepingSize(options, info));
+  const freeDiskBytes = options.freeDiskBytes + info.state.bytes;
   return declareStreams({ ...options, freeDiskBytes });
+}
+
+function keepingSize(options: StreamOptions, { config }: StreamInfo): StreamOptions {
+  const isAutomatic = config.max_bytes > 0 && config.max_bytes < MAX_HEARTBEAT_STREAM_BYTES;
+  if (!isAutomatic) return options;
+  const heartbeats = { ...options.limits.heartbeats, maxBytes: config.max_bytes };
+  return { ...options, limits: { ...options.limits, heartbeats } };
 }
 
 function withoutPersistMode(config: Config): Config {

@@ -123,6 +123,17 @@ describe("the size of the heartbeats", () => {
     expect(heartbeats?.config.max_bytes).toBe(expected);
   });
 
+  test("who does not see the server's disk leaves the limit that was chosen by it", async () => {
+    const fresh = await startNatsServer();
+    const own = await connect({ servers: fresh.url });
+    await reconcileStreams(own, { ...STREAM_OPTIONS, freeDiskBytes: 8 * 2 ** 30 });
+    const [heartbeats] = await reconcileStreams(own, STREAM_OPTIONS);
+    expect(heartbeats).toMatchObject({ outcome: "unchanged" });
+    const [grown] = await reconcileStreams(own, { ...STREAM_OPTIONS, freeDiskBytes: 2 ** 40 });
+    expect(grown).toMatchObject({ outcome: "updated" });
+    await own.close();
+  });
+
   test("a server with less room gets a smaller stream, and that is said", async () => {
     const small = await startNatsServer({ maxFileStore: "3GB" });
     const own = await connect({ servers: small.url });
