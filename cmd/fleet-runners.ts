@@ -1,26 +1,46 @@
-/** The enforcer as `runbeat up` runs it: the fleet's runners on this machine. */
+/** The enforcer as `runbeat up` and `runbeat enforcer` run it: the fleet's runners on this host. */
+import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { projectRoot } from "../config/project-root.ts";
+import type { EventAction } from "../lib/core/decide-action.ts";
 import { messageOf } from "../lib/core/errors.ts";
 import type { Fleet } from "../lib/core/fleet.ts";
-import { DEFAULT_STABLE_SEC } from "../lib/core/restart-policy.ts";
 import { runnerParts } from "../lib/core/runner-id.ts";
 import type { RunnerId } from "../lib/core/runner-id.ts";
+import type { BeatBook } from "../lib/enforcer/beat-book.ts";
+import type { DriverHooks } from "../lib/enforcer/driver.ts";
 import { startEnforcer } from "../lib/enforcer/enforcer.ts";
-import type { Enforcer, PublishEvent } from "../lib/enforcer/enforcer.ts";
-import { openOutputFile } from "../lib/enforcer/output-file.ts";
+import type { Drivers, Enforcer } from "../lib/enforcer/enforcer.ts";
+import { createProcessDriver } from "../lib/enforcer/process-runs.ts";
 import { locateFfmpeg } from "../lib/ffmpeg/locate.ts";
 import { connectNats } from "../lib/nats/connect.ts";
 import { createEventPublisher } from "../lib/nats/event-publisher.ts";
-import { endLeftover, spawnGroup } from "../lib/runner/child-group.ts";
+import { hostProcesses } from "../lib/runner/host-processes.ts";
+import { startBeatReader } from "./beat-reader.ts";
+import type { BeatReader } from "./beat-reader.ts";
+import { Closers } from "./closers.ts";
 import type { Context } from "./context.ts";
+import { startEnforcerBeats } from "./enforcer-beats.ts";
+import {
+  decideSettings,
+  enforcerRunner,
+  memoryFile,
+  openBeatBook,
+  runsDir,
+} from "./enforcer-options.ts";
+import { followFleetFile } from "./fleet-watch.ts";
 import { natsOptions } from "./nats-options.ts";
+import { openOrderDesk } from "./order-desk.ts";
+import type { OrderDesk } from "./order-desk.ts";
 import { fetchFfmpeg } from "./programs.ts";
 import { prefixesOf } from "./stream-options.ts";
 
 export interface FleetRunnersOptions {
   readonly fleet: Fleet;
+  /** As the file was when the fleet was read from it; from there on it is followed. */
+  readonly fleetVersion: string;
   readonly natsUrl: string;
   /** Where heartbeats over HTTP go: the API's own address. */
   readonly apiUrl: string;
@@ -29,7 +49,7 @@ export interface FleetRunnersOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Arguments of our own commands after their name, e.g. `["--config", "x.yaml"]`. */
   readonly args: readonly string[];
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
 export interface FleetRunners {
@@ -38,47 +58,149 @@ export interface FleetRunners {
   stop(): Promise<void>;
 }
 
-/** Starts the fleet. @throws AppError where NATS can't be reached. */
+/**
+ * Starts the fleet, and goes on with what an earlier enforcer has left. NATS need not be there:
+ * runners run without it, and what there is to tell waits. The caller holds the enforcer's lock.
+ */
 export async function startFleetRunners(
   context: Context,
   options: FleetRunnersOptions,
 ): Promise<FleetRunners> {
-  const { log, settings } = context;
-  const { fleet, natsUrl, signal } = options;
+  const { log } = context;
+  const closers = new Closers();
+  const pipeline = openPipeline(context, options, closers);
   const ffmpeg = await findFfmpeg(context, options);
-  const nc = await connectNats({
+  const book = openBeatBook(context);
+  let { fleet } = options;
+  const enforcer = await startEnforcer({
+    fleet,
+    settings: decideSettings(context.settings),
+    host: hostname(),
+    bootId: hostProcesses.bootId(),
+    openDrivers: (hooks) => openDrivers(context, { options, ffmpeg, hooks, fleet: () => fleet }),
+    book,
+    memoryFile: memoryFile(context),
+    newId: randomUUID,
+    publish: pipeline.publish,
+    log,
+  });
+  closers.push("the runners", async () => await enforcer.stop());
+  closers.push("the heartbeats of the enforcer", startEnforcerBeats(context, enforcer, pipeline));
+  const attached = attach(context, { nc: pipeline.connected, book, enforcer, fleet: () => fleet });
+  closers.push("orders and heartbeats", async () => await attached.close());
+  const unfollow = followFleetFile(context, options.fleetVersion, (changed) => {
+    fleet = changed;
+    log.info({ runners: fleet.runners.size }, "the fleet file has changed");
+    enforcer.setFleet(fleet);
+    attached.follow();
+  });
+  closers.push("the fleet file", unfollow);
+  return { enforcer, stop: async () => await closers.closeAll(log) };
+}
+
+export interface EnforcerPipeline {
+  /** Rejects only when we end before NATS was there. */
+  readonly connected: Promise<NatsConnection>;
+  readonly publish: (event: EventAction, atMs: number) => Promise<void>;
+}
+
+/** Connects in the background. */
+function openPipeline(
+  context: Context,
+  { natsUrl, signal }: FleetRunnersOptions,
+  closers: Closers,
+): EnforcerPipeline {
+  const ending = new AbortController();
+  const connected = connectNats({
     ...natsOptions(context, "runbeat enforcer"),
     url: natsUrl,
-    ...(signal === undefined ? {} : { signal }),
+    waitOnFirstConnect: true,
+    signal: AbortSignal.any([signal, ending.signal]),
   });
   const by = `enforcer@${hostname()}`;
-  const publisher = createEventPublisher(nc, { prefixes: prefixesOf(settings), by, log });
-  const publish: PublishEvent = (runner, type, data, msgId) => {
-    const given = { atMs: Date.now(), ...(msgId === undefined ? {} : { msgId }) };
-    void publisher.publish(runner, type, data, given).catch(() => {});
+  const prefixes = prefixesOf(context.settings);
+  const opening = connected.then((nc) => ({
+    nc,
+    publisher: createEventPublisher(nc, { prefixes, by, log: context.log }),
+  }));
+  opening.catch((error: unknown) => {
+    if (!ending.signal.aborted && !signal.aborted) context.log.error(messageOf(error));
+  });
+  closers.push("NATS", async () => {
+    ending.abort();
+    const opened = await opening.catch(() => undefined);
+    await opened?.publisher.close();
+    await opened?.nc.close();
+  });
+  return {
+    connected,
+    publish: async ({ runner, type, data, msgId }, atMs) => {
+      const { publisher } = await opening;
+      await publisher.publish(runner, type, data, { msgId, atMs });
+    },
   };
-  const enforcer = startEnforcer({
-    fleet,
-    restart: restartSettings(settings),
-    intervalSec: settings.heartbeat.intervalSec,
-    host: hostname(),
-    spawn: spawnGroup,
+}
+
+interface Attachment {
+  readonly nc: Promise<NatsConnection>;
+  readonly book: BeatBook;
+  readonly enforcer: Enforcer;
+  readonly fleet: () => Fleet;
+}
+
+/** What needs NATS: reading heartbeats and taking orders, once it is there. */
+function attach(context: Context, { nc, book, enforcer, fleet }: Attachment) {
+  const prefixes = prefixesOf(context.settings);
+  const read = (): RunnerId[] => [...fleet().runners.keys(), enforcerRunner()];
+  let reader: BeatReader | undefined;
+  let desk: OrderDesk | undefined;
+  let isClosed = false;
+  nc.then((connection) => {
+    if (isClosed) return;
+    reader = startBeatReader({ nc: connection, prefixes, book, runners: read(), log: context.log });
+    const by = `enforcer@${hostname()}`;
+    desk = openOrderDesk(connection, prefixes, by, (runner, order) =>
+      enforcer.order(runner, order),
+    );
+    desk.serve(fleet().runners.keys());
+  }).catch(() => {});
+  return {
+    follow: () => {
+      reader?.follow(read());
+      desk?.serve(fleet().runners.keys());
+    },
+    close: async () => {
+      isClosed = true;
+      desk?.close();
+      await reader?.close();
+    },
+  };
+}
+
+interface DriverParts {
+  readonly options: FleetRunnersOptions;
+  readonly ffmpeg: string | undefined;
+  readonly hooks: DriverHooks;
+  readonly fleet: () => Fleet;
+}
+
+function openDrivers(context: Context, parts: DriverParts): Drivers {
+  const { options, ffmpeg, hooks, fleet } = parts;
+  const processes = createProcessDriver({
+    runsDir: runsDir(context),
+    host: hostProcesses,
+    hooks,
     own: ownCommands(options, ffmpeg),
     env: context.environment,
     beatEnv: (runner) => beatEnvironment(runner, options),
-    publish,
-    openOutput: (runner) => outputOf(context, runner),
-    endLeftover,
-    log,
+    intervalSec: context.settings.heartbeat.intervalSec,
+    secrets: () => fleet().secrets,
+    warn: (message) => context.log.warn(message),
   });
-  return {
-    enforcer,
-    async stop() {
-      await enforcer.stop();
-      await publisher.close();
-      await nc.close();
-    },
-  };
+  return new Map([
+    ["camera", processes],
+    ["command", processes],
+  ]);
 }
 
 /**
@@ -101,16 +223,6 @@ async function findFfmpeg(
     log.error(messageOf(error));
     return undefined;
   }
-}
-
-function restartSettings({ restart }: Context["settings"]) {
-  return {
-    isEnabled: restart.enabled,
-    backoffSec: restart.backoffSec,
-    maxAttempts: restart.maxAttempts,
-    cooldownSec: restart.cooldownSec,
-    stableSec: DEFAULT_STABLE_SEC,
-  };
 }
 
 function ownCommands({ env, args }: FleetRunnersOptions, ffmpeg: string | undefined) {
@@ -138,11 +250,4 @@ function beatEnvironment(
 function heartbeatPath(runner: RunnerId): string {
   const isCamera = runnerParts(runner).kind === "camera";
   return isCamera ? "/api/runner/heartbeat/" : "/api/v1/heartbeats";
-}
-
-function outputOf({ paths, log }: Context, runner: RunnerId) {
-  const path = join(paths.logsDir, `${runner}.log`);
-  return openOutputFile(path, (error) => {
-    log.warn({ runner }, `its output can't be kept in ${path}: ${error.message}`);
-  });
 }

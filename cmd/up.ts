@@ -12,6 +12,7 @@ import { Closers } from "./closers.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { startFleetRunners } from "./fleet-runners.ts";
+import { fleetFileVersion } from "./fleet-watch.ts";
 import { heartbeatKey } from "./heartbeat-key.ts";
 import { configuredUrl } from "./read-api.ts";
 import { listenForStops } from "./stop-requests.ts";
@@ -73,6 +74,7 @@ interface Started {
 async function start(context: Context, closers: Closers, signal: AbortSignal): Promise<Started> {
   const { settings, paths } = context;
   requireReadKey(settings.http.host, settings.http.readKey);
+  const fleetVersion = fleetFileVersion(context);
   const fleet = loadFleet(paths.fleetFile, context.environment);
   takeLocks(context, closers);
   const port = await reservePort(settings);
@@ -87,6 +89,7 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
   closers.push("the addresses", () => removeUpRecord(paths));
   const runners = await startFleetRunners(context, {
     fleet,
+    fleetVersion,
     natsUrl: nats.url,
     apiUrl,
     heartbeatKey: heartbeatKey(context),

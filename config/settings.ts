@@ -142,6 +142,27 @@ const restart = {
     min: 0,
     env: ["RESTART_COOLDOWN_SECS"],
   }),
+  stableSec: seconds({
+    about: "A run of this length makes up for the failures before it",
+    fallback: 300,
+    min: 0,
+  }),
+  outageGraceSec: seconds({
+    about: "For so long after NATS was away, nothing is restarted for missed checks",
+    fallback: 60,
+    min: 0,
+  }),
+  hushPercent: wholeNumber({
+    about: "Runners that fall silent at once, in percent of those that beat, that are one trouble",
+    fallback: 50,
+    min: 1,
+    max: 100,
+  }),
+  hushMin: wholeNumber({
+    about: "And at least so many: then none of them is restarted for it",
+    fallback: 3,
+    min: 2,
+  }),
 };
 
 const heartbeatsStream = stream("heartbeats", DAY_SEC);

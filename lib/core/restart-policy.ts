@@ -3,9 +3,6 @@ import type { Fleet, RestartOverrides } from "./fleet.ts";
 import { matchesRunner } from "./runner-id.ts";
 import type { RunnerId } from "./runner-id.ts";
 
-/** A run of this length makes up for the failures before it, seconds. */
-export const DEFAULT_STABLE_SEC = 300;
-
 export interface RestartSettings {
   /** False: nothing is ever restarted. */
   readonly isEnabled: boolean;

@@ -119,14 +119,6 @@ describe("runbeat up", { timeout: TEST_MS }, () => {
     await untilGone(up);
   });
 
-  it("leaves nothing when it is killed outright", async () => {
-    const up = startUp();
-    await untilAllOnline(up);
-    up.child.kill("SIGKILL");
-    await untilGone(up);
-    expect(await up.ended).toEqual({ code: null, signal: "SIGKILL" });
-  });
-
   it("ends when the npm that started it is killed", async () => {
     const up = startUp({
       env: { npm_lifecycle_event: "start", RUNBEAT_FLEET: fleetFile(QUIET) },
