@@ -11,6 +11,7 @@ import type { RunnerId } from "../core/runner-id.ts";
 import type { RunOrder } from "../core/supervision.ts";
 import type { Driver, DriverHooks } from "./driver.ts";
 import {
+  forgetRunner,
   listRunners,
   listRuns,
   pruneRuns,
@@ -24,6 +25,9 @@ import type { RunContext } from "./supervised-run.ts";
 
 /** Beside being told: how soon the end of a process that is not our child is seen. */
 const LOOK_EVERY_MS = 500;
+
+/** So long the output of a runner is kept that is in no fleet file any more. */
+const KEEP_GONE_MS = 7 * 86_400_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -71,12 +75,17 @@ class ProcessDriver implements Driver {
   }
 
   /** Also what is no longer in the fleet: it lives, and somebody must decide on it. */
-  adopt(): Promise<void> {
+  adopt(entries: readonly FleetEntry[]): Promise<void> {
     const { runsDir, hooks } = this.#options;
+    const wanted = new Set(entries.map(({ runner }) => runner));
     for (const runner of listRunners(runsDir)) {
       const records = listRuns(runsDir, runner).flatMap(
         (run) => readRecord(runsDir, runner, run) ?? [],
       );
+      if (!wanted.has(runner) && isLongOver(records.at(-1))) {
+        forgetRunner(runsDir, runner);
+        continue;
+      }
       for (const record of records) this.#take(record, record === records.at(-1));
       if (records.length > 0) hooks.onChange(runner);
     }
@@ -153,7 +162,7 @@ class ProcessDriver implements Driver {
     const { runner, driver } = entry;
     const kind = driver.kind === "camera" ? ("camera" as const) : ("command" as const);
     const mark = `${run}-${randomBytes(6).toString("hex")}`;
-    const begun = { beats: null, seen: 0, end: null, lastReport: null };
+    const begun = { beats: null, seen: 0, lastWords: null, end: null, lastReport: null };
     const flags = { isTold: false, isSettled: false };
     return { runner, run, kind, mark, attempt, ...this.#shown(entry), ...begun, ...flags };
   }
@@ -238,6 +247,11 @@ class ProcessDriver implements Driver {
 interface Shown {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+}
+
+function isLongOver(newest: RunRecord | undefined): boolean {
+  if (newest === undefined || newest.end === null || !newest.isTold) return false;
+  return Date.now() - newest.end.at > KEEP_GONE_MS;
 }
 
 /** No process has this identity. */

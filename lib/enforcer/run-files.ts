@@ -48,6 +48,8 @@ export interface RunRecord {
   beats: (RunProcess & { readonly startTicks: number | null }) | null;
   /** Its reports up to this one were taken. */
   seen: number;
+  /** What it told of its end itself, which may be taken before it is gone. */
+  lastWords: { readonly at: number; readonly report: Report } | null;
   /** Null while it lives. */
   end: RunEnd | null;
   /** What we say of its end, where the run could not. */
@@ -59,7 +61,7 @@ export interface RunRecord {
 }
 
 /** Where a runner's runs lie. Tokens hold no dots, so that the name can be read back. */
-export function runnerFolder(runsDir: string, runner: RunnerId): string {
+function runnerFolder(runsDir: string, runner: RunnerId): string {
   return join(runsDir, runner.replaceAll("/", "."));
 }
 
@@ -119,6 +121,11 @@ export function pruneRuns(runsDir: string, runner: RunnerId): void {
     if (isNeeded || (record !== undefined && record.end === null)) continue;
     for (const name of own) rmSync(join(folder, name), { force: true });
   }
+}
+
+/** Removes all that is kept of a runner. */
+export function forgetRunner(runsDir: string, runner: RunnerId): void {
+  rmSync(runnerFolder(runsDir, runner), { recursive: true, force: true });
 }
 
 function sizeOf(path: string): number {

@@ -50,8 +50,6 @@ export class SupervisedRun {
   #watcher: FSWatcher | undefined;
   #stoppingSince: number | null = null;
   #taken: Promise<void> = Promise.resolve();
-  #last: Extract<Report, { event: "exited" | "failed" }> | undefined;
-  #lastAt = 0;
   #isClosed = false;
   /** Another enforcer may write its record now. */
   #isReleased = false;
@@ -157,14 +155,14 @@ export class SupervisedRun {
     if (this.#isClosed) return;
     const { runsDir, secrets, host } = this.#context;
     const { record } = this;
-    if (this.#last === undefined) {
+    if (record.lastWords === null) {
       const log = runFiles(runsDir, record.runner, record.run).log;
       const isOtherBoot = record.process.bootId !== host.bootId();
       const lines = lastLines(log, secrets());
       record.lastReport = unseenEnd(record, { end, isOtherBoot, lines, now: Date.now() });
     }
-    const at = this.#lastAt === 0 ? Date.now() : this.#lastAt;
-    record.end = { at, ...endOf(this.#last ?? record.lastReport) };
+    const { at, report } = record.lastWords ?? { at: Date.now(), report: record.lastReport };
+    record.end = { at, ...endOf(report) };
     this.#save();
   }
 
@@ -179,8 +177,7 @@ export class SupervisedRun {
       return;
     }
     if (report.event === "exited" || report.event === "failed") {
-      this.#last = report;
-      this.#lastAt = at;
+      record.lastWords = { at, report };
     }
     this.#tell(report, at, String(seq), seq);
   }
@@ -243,14 +240,17 @@ export class SupervisedRun {
    */
   async #endLeftover(): Promise<void> {
     const startedMs = performance.now();
-    const graceMs = this.#last === undefined ? GUARD_MS : STRAY_MS;
+    const graceMs = this.record.lastWords === null ? GUARD_MS : STRAY_MS;
     let isAsked = false;
     while (!this.#isClosed && performance.now() - startedMs < GIVE_UP_MS) {
-      const isLate = performance.now() - startedMs > graceMs;
+      const lookedMs = performance.now();
+      const isLate = lookedMs - startedMs > graceMs;
       const signal = isLate ? "SIGKILL" : isAsked ? 0 : "SIGTERM";
       if (this.#signalLeftover(signal) === 0) return;
       isAsked = true;
-      await delay(isLate ? POLL_MS * 4 : POLL_MS);
+      // A look goes through every process of the host, which may be many.
+      const tookMs = performance.now() - lookedMs;
+      await delay(Math.max(isLate ? POLL_MS * 4 : POLL_MS, tookMs * 4));
     }
     if (this.#isClosed) return;
     this.#context.warn(`${this.record.runner} has ended, but not everything that it started`);

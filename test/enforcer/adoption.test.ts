@@ -6,7 +6,7 @@ import { formatReport } from "../../lib/core/supervision.ts";
 import { parseRunnerId } from "../../lib/core/runner-id.ts";
 import type { RunReport } from "../../lib/enforcer/driver.ts";
 import { ReportReader } from "../../lib/enforcer/report-reader.ts";
-import { runFiles, writeRecord } from "../../lib/enforcer/run-files.ts";
+import { listRunners, runFiles, writeRecord } from "../../lib/enforcer/run-files.ts";
 import { hostProcesses } from "../../lib/runner/host-processes.ts";
 import { isProcessAlive, kernelIdentityOf } from "../../lib/runner/process-identity.ts";
 import { openReportFile } from "../../lib/runner/report-file.ts";
@@ -87,6 +87,19 @@ runners: { ${ID}: { command: [sh, -c, "echo bye >&2; sleep 0.3; exit 5"] } }`);
     expect([...third.told, ...fourth.told]).toEqual([]);
   });
 
+  it("tells no second end where the first was told before the wrapper was gone", async () => {
+    const before = await openDriver(`
+runners: { ${ID}: { command: [sh, -c, "trap '' TERM; setsid sleep 100 & sleep 0.1; exit 5"] } }`);
+    before.start();
+    // What has left its group keeps the run from being over for two seconds.
+    await waitFor(() => before.record().seen === 2);
+    expect(before.record().end).toBeNull();
+    await abandon(before);
+    const rig = await openDriver(NO_FLEET, {}, before);
+    expect(await rig.ended()).toMatchObject({ reason: "exit code 5" });
+    expect(rig.events().filter((event) => event !== "adopted")).toEqual([]);
+  });
+
   it("ends what a wrapper that was killed meanwhile has left, and says that it is lost", async () => {
     const script = "trap '' TERM; setsid sleep 100 & echo $! > $FOLDER/far; sleep 100; sleep 100";
     const before = await openDriver(`
@@ -136,7 +149,7 @@ runners: { ${ID}: { command: [sh, -c, "${script}"], env: { FOLDER: "\${FOLDER}" 
     await before.driver.stop(ID, "over");
     const { pid } = identity;
     const beats = { pid, startedAt: 1, startTicks: identity.startTicks - 1 };
-    const alive = { ...before.record(), end: null, isTold: false, seen: 9, beats };
+    const alive = { ...before.record(), end: null, isTold: false, lastWords: null, seen: 9, beats };
     const reused = { ...alive, run: alive.run + 1, process: { ...identity, startTicks: 1 } };
     const unmarked = { ...alive, run: alive.run + 2, process: identity };
     const rebooted = { ...alive, run: alive.run + 3, process: { ...identity, bootId: "other" } };
@@ -150,6 +163,22 @@ runners: { ${ID}: { command: [sh, -c, "${script}"], env: { FOLDER: "\${FOLDER}" 
     hostProcesses.signal(identity, "no-such-mark", "SIGKILL");
     expect(isProcessAlive(pid)).toBe(true);
     stranger.kill("SIGKILL");
+  });
+
+  it("forgets a runner a week after it has left the fleet file", async () => {
+    const before = await openDriver(`runners: { ${ID}: { command: ["true"] } }`);
+    before.start();
+    await before.ended();
+    await waitFor(() => before.record().isTold);
+    await abandon(before);
+    const record = before.record();
+    const aWeekAgo = Date.now() - 8 * 86_400_000;
+    const end = { at: aWeekAgo, ranSec: 1, reason: "exit code 0", isPermanent: false };
+    writeRecord(before.runsDir, { ...record, end });
+    await abandon(await openDriver(SLEEP, {}, before));
+    expect(listRunners(before.runsDir)).toEqual([ID]);
+    await abandon(await openDriver(NO_FLEET, {}, before));
+    expect(listRunners(before.runsDir)).toEqual([]);
   });
 
   it("is not put off by what lies among the runs and is none", async () => {
