@@ -17,11 +17,15 @@ type Needed = Pick<Context, "settings" | "paths" | "environment" | "say">;
  */
 export async function findNatsServer(context: Needed, signal?: AbortSignal): Promise<FoundProgram> {
   const programs = ["usr/sbin/nats-server", "usr/bin/nats-server"];
+  const { releases } = context.settings.nats;
   return await locateProgram(NATS_SERVER, {
     ...common(context, signal),
     explicit: context.settings.nats.serverBin,
     path: context.environment["PATH"] ?? "",
-    sources: [natsServerRelease(), debianPackage({ name: "nats-server", programs })],
+    sources: [
+      releases === null ? natsServerRelease() : natsServerRelease(releases),
+      debianPackage({ name: "nats-server", programs }),
+    ],
   });
 }
 

@@ -44,6 +44,14 @@ export const nats = {
     }),
     "found on the path, in the cache, or fetched",
   ),
+  releases: orNone(
+    text({
+      about: "Where releases of nats-server are fetched from, for a mirror of the official ones",
+      fallback: "",
+      env: ["RUNBEAT_NATS_RELEASES"],
+    }),
+    "the official releases",
+  ),
   creds: orNone(
     text({
       about: "Credentials file for NATS",
