@@ -50,28 +50,31 @@ export async function runCameraHost(
     const advice = "set camera_host: true in its defaults, or host: true in a camera";
     throw new AppError("invalid", `The fleet file ${file} has no camera for the host: ${advice}`);
   }
-  const fetch = async () => await fetchFfmpeg(context);
-  const ffmpeg = await locateFfmpeg({ bin: settings.ffmpeg.bin, env, fetch });
-  const line = openHostLine(context);
-  const care = openResourceCare(context);
-  const host = new CameraHost(context, ffmpeg, line, care);
+  let host: CameraHost | undefined;
   const look = () => {
     try {
-      void host.become(loadFleet(file, env));
+      void host?.become(loadFleet(file, env));
     } catch (error) {
       log.warn(`The cameras are as they were: ${messageOf(error)}`);
     }
   };
+  // From the first moment on: neither may end a process that has hardly begun.
   process.on("SIGHUP", look);
-  process.on("SIGUSR2", () => host.reconnect());
+  process.on("SIGUSR2", () => host?.reconnect());
+  const fetch = async () => await fetchFfmpeg(context);
+  const ffmpeg = await locateFfmpeg({ bin: settings.ffmpeg.bin, env, fetch });
+  const line = openHostLine(context);
+  const care = openResourceCare(context);
+  const driven = new CameraHost(context, ffmpeg, line, care);
+  host = driven;
   watchFile(file, { interval: LOOK_EVERY_MS }, look);
-  await host.become(fleet);
-  const beats = self === undefined ? undefined : beatAs(self, context, line, () => host.size);
-  log.info({ cameras: host.size }, "the cameras are watched");
+  await driven.become(fleet);
+  const beats = self === undefined ? undefined : beatAs(self, context, line, () => driven.size);
+  log.info({ cameras: driven.size }, "the cameras are watched");
   log.info({ reason: await stopping }, "the cameras stop");
   unwatchFile(file, look);
-  process.removeListener("SIGHUP", look);
-  await host.stop();
+  host = undefined;
+  await driven.stop();
   await beats?.stop();
   await care.stop();
   await line.close();
