@@ -1,4 +1,6 @@
 /** Looks after this host as the settings say. */
+import { existsSync } from "node:fs";
+import { cwd } from "node:process";
 import { parseServerList } from "../lib/nats/server-list.ts";
 import { startHealthChecks } from "../lib/runner/health-check.ts";
 import type { HealthCheckOptions, HealthChecker } from "../lib/runner/health-check.ts";
@@ -11,7 +13,8 @@ export function openHealthChecks(
 ): HealthChecker {
   const { checks } = settings;
   return startHealthChecks({
-    dataDir: paths.dataDir,
+    // A runner alone on its host needs no data folder.
+    dataDir: existsSync(paths.dataDir) ? paths.dataDir : cwd(),
     reach: placesToReach(checks.reach, settings.nats.url),
     everySec: checks.everySec,
     limits: {

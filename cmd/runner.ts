@@ -78,6 +78,8 @@ async function runAlone(
       else if (type !== undefined) events.tell(type, { reason });
     },
     onThrottle: ({ on, reason }) => events.tell(throttleEvent(on), { reason }),
+    onCheck: ({ ok, check, message, value }) =>
+      events.tell(ok ? "check_recovered" : "check_failed", { check, message, value }),
   });
   await events.close();
 }
@@ -122,7 +124,7 @@ async function runUntil(
   context: Context,
   order: RunOrder,
   stopping: Promise<string>,
-  hooks: Pick<WatchOptions, "onTransition" | "onThrottle">,
+  hooks: Pick<WatchOptions, "onTransition" | "onThrottle" | "onCheck">,
 ): Promise<void> {
   const { log, environment: env, settings } = context;
   let watched: WatchedCamera | undefined;

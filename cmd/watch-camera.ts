@@ -1,6 +1,7 @@
 /** Puts one camera together: FFmpeg, analyser, watchdog and heartbeats. */
 import { hostname } from "node:os";
 import type { CameraSession, SessionEnd } from "../lib/core/camera-session.ts";
+import type { CheckResult } from "../lib/core/health-checks.ts";
 import type { RunOrder } from "../lib/core/supervision.ts";
 import { backendFor } from "../lib/ffmpeg/hardware.ts";
 import { openFfmpegSession } from "../lib/ffmpeg/session.ts";
@@ -11,6 +12,7 @@ import { startCameraRunner } from "../lib/runner/camera-runner.ts";
 import type { CameraRunner, ThrottleChange } from "../lib/runner/camera-runner.ts";
 import type { CameraTransition } from "../lib/runner/camera-transitions.ts";
 import { spawnGroup } from "../lib/runner/child-group.ts";
+import type { HeartbeatPart } from "../lib/runner/heartbeat-body.ts";
 import { startHeartbeatClient } from "../lib/runner/heartbeat-client.ts";
 import { pictureLimits } from "../lib/runner/picture-watch.ts";
 import { ownStartedAt } from "../lib/runner/process-identity.ts";
@@ -32,6 +34,8 @@ export interface WatchOptions {
   readonly isHosted?: boolean;
   /** Of the process, where it drives other cameras too; else the camera has its own. */
   readonly care?: ResourceCare;
+  /** A check of the host has failed or recovered; not told where `care` is given. */
+  readonly onCheck?: (result: CheckResult) => void;
   readonly onThrottle?: (change: ThrottleChange) => void;
   readonly onTransition?: (transition: CameraTransition) => void;
   readonly onSession?: (session: CameraSession) => void;
@@ -55,6 +59,10 @@ function identityOf({ runner, intervalSec }: RunOrder) {
   };
 }
 
+function withChecks(part: HeartbeatPart, { health }: ResourceCare): HeartbeatPart {
+  return { ...part, checks: { ...health.checks(), ...part.checks } };
+}
+
 /** Watches from now on. @throws AppError `invalid` for an analyser that there is none of. */
 export async function watchCamera(options: WatchOptions): Promise<WatchedCamera> {
   const { context, order, isHosted = false } = options;
@@ -63,7 +71,7 @@ export async function watchCamera(options: WatchOptions): Promise<WatchedCamera>
   const input = cameraOf(order);
   const analyser = await openAnalyser(input.analyse, { spawn: spawnGroup, env });
   const identity = identityOf(order);
-  const care = options.care ?? openResourceCare(context);
+  const care = options.care ?? openResourceCare(context, options.onCheck);
   const { guard, host, gpu } = care;
   const meterOf = (pid: number) => createUsageMeter(pid, { host, ...(gpu && { gpu }) });
   let measure = meterOf(process.pid);
@@ -113,7 +121,7 @@ export async function watchCamera(options: WatchOptions): Promise<WatchedCamera>
     identity,
     snapshotEverySec: context.settings.heartbeat.snapshotEverySec,
     open: options.open,
-    collect: () => outputs.told(camera.collect()),
+    collect: () => withChecks(outputs.told(camera.collect()), care),
     onError: (error) => log.warn(error.message),
   });
   return {
