@@ -36,6 +36,7 @@ import { openOrderDesk } from "./order-desk.ts";
 import type { OrderDesk } from "./order-desk.ts";
 import { fetchFfmpeg } from "./programs.ts";
 import { prefixesOf } from "./stream-options.ts";
+import { unitDrivers } from "./unit-drivers.ts";
 
 export interface FleetRunnersOptions {
   readonly fleet: Fleet;
@@ -197,10 +198,7 @@ function openDrivers(context: Context, parts: DriverParts): Drivers {
     secrets: () => fleet().secrets,
     warn: (message) => context.log.warn(message),
   });
-  return new Map([
-    ["camera", processes],
-    ["command", processes],
-  ]);
+  return new Map([["camera", processes], ["command", processes], ...unitDrivers(context, hooks)]);
 }
 
 /**

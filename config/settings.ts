@@ -208,6 +208,13 @@ export const SETTING_TREE = {
   resources,
   checks,
   streams,
+  docker: {
+    host: text({
+      about: "Where the Docker Engine API is: unix:///path or tcp://host:port",
+      fallback: "unix:///var/run/docker.sock",
+      env: ["DOCKER_HOST"],
+    }),
+  },
   ffmpeg: {
     bin: orNone(
       text({ about: "The FFmpeg program", fallback: "", env: ["FFMPEG_BIN"] }),
