@@ -140,7 +140,7 @@ export const FAULT_TABLE: readonly FaultRow[] = [
   ),
   row(
     "gpu_unavailable",
-    /No VA display found|cuInit\(0\) failed|Cannot load libcuda|Device setup failed for decoder/i,
+    /No VA display found|cuInit\(0\) failed|Cannot load libcuda|Device setup failed for decoder|Unrecognized hwaccel/i,
     "on_cpu",
     "GPU not visible",
     "GPU decoding is unavailable",

@@ -100,6 +100,11 @@ const LINES: readonly [line: string, message: string, retry: string][] = [
     "on_cpu",
   ],
   [
+    "[fatal] Unrecognized hwaccel: cuda.\n[fatal] Supported hwaccels: vdpau",
+    "GPU decoding is unavailable",
+    "on_cpu",
+  ],
+  [
     "[h264_nvenc @ 0x5] [error] OpenEncodeSessionEx failed: out of memory (10)",
     "GPU is at capacity",
     "yes",
