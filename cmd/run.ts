@@ -116,19 +116,17 @@ async function runSupervised(base: Context): Promise<void> {
   const link = openSupervisorLink();
   const context = supervisedContext(base, link);
   const order = await link.order;
-  const stop = () => void running?.wrapped.stop();
   const forwarding = forwardSignals((signal) => {
-    if (signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGHUP") stop();
+    const isEnd = signal === "SIGTERM" || signal === "SIGINT" || signal === "SIGHUP";
+    if (isEnd) void running?.wrapped.stop();
     else running?.wrapped.signal(signal);
   });
   const running = startReported(context, order, link);
   if (running === undefined) return;
   const { wrapped, beats } = running;
-  process.once("disconnect", stop);
   const end = await wrapped.ended;
   link.report({ event: "exited", ...exitData(end), stdout: end.stdout });
   await beats?.stop();
-  process.off("disconnect", stop);
   forwarding.stop();
   link.close();
   await endAs(end);

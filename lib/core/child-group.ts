@@ -16,10 +16,8 @@ export interface ChildCommand {
   readonly cwd?: string;
   /** The whole environment; ours unless given. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** From descriptor 0 on. A pipe is read by us; all of them must be read. */
+  /** From descriptor 0 on. A pipe is read by us; all of them must be read. "ipc" tells of our end. */
   readonly stdio: readonly ("ignore" | "inherit" | "pipe" | "ipc")[];
-  /** Of its stop ladder, ms; for a child that has children of its own to end first. */
-  readonly ladder?: { readonly termAgainMs: number; readonly killMs: number };
 }
 
 export interface ChildGroup {
@@ -33,17 +31,13 @@ export interface ChildGroup {
   drained(descriptor: number): Promise<void>;
   /** What it reads on a descriptor opened as "pipe". */
   input(descriptor: number): Writable;
-  /** Hands each message of a child that was given an "ipc" descriptor over. */
-  onMessage(receive: (message: unknown) => void): void;
-  /** To such a child; lost where it has ended. */
-  send(message: object): void;
   /** Once the leader has ended; others of its group may still live. */
   readonly ended: Promise<ChildEnd>;
   /** Sends a signal to every process of the group; none where it is gone. */
   signal(signal: NodeJS.Signals): void;
   /**
-   * Ends the whole group: TERM, after 2 s TERM again, after 3 s more KILL, unless the command has
-   * another ladder. Answers once nothing of it lives. Also for what a leader that has ended left behind.
+   * Ends the whole group: TERM, after 2 s TERM again, after 3 s more KILL. Answers once nothing of
+   * it lives. Also for what a leader that has ended left behind.
    */
   stop(): Promise<ChildEnd>;
 }

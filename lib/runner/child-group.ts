@@ -14,8 +14,6 @@ const LADDER = { termAgainMs: 2_000, killMs: 3_000 };
 const GIVE_UP_MS = 5_000;
 const POLL_MS = 20;
 const LAST_WORDS_MS = 500;
-/** So long the guard may take to end what a killed runner left. */
-const LEFTOVER_MS = 7_000;
 const SETPRIV_PATHS = ["/usr/bin/setpriv", "/bin/setpriv", "/usr/local/bin/setpriv"];
 
 /**
@@ -37,7 +35,7 @@ export function spawnGroup(command: ChildCommand): ChildGroup {
   if (child.pid !== undefined) {
     orphanGuard.watch(child.pid);
     openGate(child.stdio[gate] as Writable);
-    return new SpawnedGroup(child, child.pid, command.ladder ?? LADDER);
+    return new SpawnedGroup(child, child.pid);
   }
   const where = command.cwd === undefined ? "" : ` in ${command.cwd}`;
   throw new AppError(
@@ -51,13 +49,11 @@ class SpawnedGroup implements ChildGroup {
   readonly startedAt: number;
   readonly ended: Promise<ChildEnd>;
   private readonly child: ChildProcess;
-  private readonly ladder: typeof LADDER;
   private stopping: Promise<ChildEnd> | undefined;
   private isReleased = false;
 
-  constructor(child: ChildProcess, pid: number, ladder: typeof LADDER) {
+  constructor(child: ChildProcess, pid: number) {
     this.child = child;
-    this.ladder = ladder;
     this.pid = pid;
     this.startedAt = startedAtOf(pid);
     this.ended = new Promise((resolve) => {
@@ -81,14 +77,6 @@ class SpawnedGroup implements ChildGroup {
     return this.child.stdio[descriptor] as Writable;
   }
 
-  onMessage(receive: (message: unknown) => void): void {
-    this.child.on("message", receive);
-  }
-
-  send(message: object): void {
-    if (this.child.connected) this.child.send(message);
-  }
-
   signal(signal: NodeJS.Signals): void {
     if (!this.isReleased) signalGroup(this.pid, signal);
   }
@@ -100,8 +88,8 @@ class SpawnedGroup implements ChildGroup {
   /** The stop ladder. A stopped process takes TERM only once it is continued. */
   private async climb(): Promise<ChildEnd> {
     const steps = [
-      { signal: "SIGTERM", waitMs: this.ladder.termAgainMs },
-      { signal: "SIGTERM", waitMs: this.ladder.killMs },
+      { signal: "SIGTERM", waitMs: LADDER.termAgainMs },
+      { signal: "SIGTERM", waitMs: LADDER.killMs },
       { signal: "SIGKILL", waitMs: GIVE_UP_MS },
     ] as const;
     for (const { signal, waitMs } of steps) {
@@ -125,23 +113,6 @@ class SpawnedGroup implements ChildGroup {
     this.isReleased = true;
     orphanGuard.release(this.pid);
     return true;
-  }
-}
-
-/**
- * Sees to it that nothing is left of a group that another process of ours led and left to its
- * guard. Does nothing where the pid is somebody else's by now.
- */
-export async function endLeftover(pid: number, startedAt: number): Promise<void> {
-  const isOurs = () => {
-    const now = startedAtOf(pid);
-    return (now === startedAt || now === 0) && isGroupAlive(pid);
-  };
-  const deadline = performance.now() + LEFTOVER_MS;
-  while (isOurs() && performance.now() < deadline) await delay(POLL_MS * 5);
-  while (isOurs() && performance.now() < deadline + GIVE_UP_MS) {
-    signalGroup(pid, "SIGKILL");
-    await delay(POLL_MS * 5);
   }
 }
 

@@ -24,7 +24,6 @@ export interface SupervisorLink {
 
 /** @throws AppError `invalid` where a person sits at the other end. */
 export function openSupervisorLink(): SupervisorLink {
-  if (process.send !== undefined && process.connected) return channelLink();
   if (process.stdin.isTTY) throw notSupervised("invalid");
   // Whoever is told to reconnect before it can must not die of it.
   process.on("SIGUSR2", () => {});
@@ -82,21 +81,4 @@ function notSupervised(code: "invalid" | "unavailable"): AppError {
 /** Where our own words go is as full as the disk: what else there is must do. */
 function complain(path: string, error: Error): void {
   process.stderr.write(`${path} can't be written, and the run goes on: ${error.message}\n`);
-}
-
-/** A parent that holds a channel to us. */
-function channelLink(): SupervisorLink {
-  const order = new Promise<RunOrder>((resolve) => {
-    process.once("message", (message) => resolve(message as RunOrder));
-  });
-  return {
-    order,
-    report(report) {
-      if (process.connected) process.send?.(report);
-    },
-    output: (_source, line) => void process.stderr.write(`${line}\n`),
-    close() {
-      if (process.connected) process.disconnect();
-    },
-  };
 }
