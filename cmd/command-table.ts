@@ -20,7 +20,7 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
   },
   {
     name: "runner",
-    summary: "watch one camera with FFmpeg",
+    summary: "watch one camera, or give orders to any runner",
     load: async () => await import("./runner.ts"),
   },
   {
@@ -42,6 +42,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     name: "api",
     summary: "answer over HTTP, and take heartbeats",
     load: async () => await import("./api.ts"),
+  },
+  {
+    name: "enforcer",
+    summary: "keep the fleet's runners running on this host",
+    load: async () => await import("./enforcer.ts"),
   },
   {
     name: "streams",

@@ -1,19 +1,14 @@
 /** The enforcer as `runbeat up` and `runbeat enforcer` run it: the fleet's runners on this host. */
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { projectRoot } from "../config/project-root.ts";
 import type { EventAction } from "../lib/core/decide-action.ts";
 import { messageOf } from "../lib/core/errors.ts";
 import type { Fleet } from "../lib/core/fleet.ts";
-import { runnerParts } from "../lib/core/runner-id.ts";
 import type { RunnerId } from "../lib/core/runner-id.ts";
 import type { BeatBook } from "../lib/enforcer/beat-book.ts";
-import type { DriverHooks } from "../lib/enforcer/driver.ts";
 import { startEnforcer } from "../lib/enforcer/enforcer.ts";
-import type { Drivers, Enforcer } from "../lib/enforcer/enforcer.ts";
-import { createProcessDriver } from "../lib/enforcer/process-runs.ts";
+import type { Enforcer } from "../lib/enforcer/enforcer.ts";
 import { locateFfmpeg } from "../lib/ffmpeg/locate.ts";
 import { connectNats } from "../lib/nats/connect.ts";
 import { createEventPublisher } from "../lib/nats/event-publisher.ts";
@@ -23,33 +18,20 @@ import type { BeatReader } from "./beat-reader.ts";
 import { Closers } from "./closers.ts";
 import type { Context } from "./context.ts";
 import { startEnforcerBeats } from "./enforcer-beats.ts";
-import {
-  decideSettings,
-  enforcerRunner,
-  memoryFile,
-  openBeatBook,
-  runsDir,
-} from "./enforcer-options.ts";
+import { openDrivers } from "./enforcer-drivers.ts";
+import type { OwnCommands } from "./enforcer-drivers.ts";
+import { decideSettings, enforcerRunner, memoryFile, openBeatBook } from "./enforcer-options.ts";
 import { followFleetFile } from "./fleet-watch.ts";
 import { natsOptions } from "./nats-options.ts";
 import { openOrderDesk } from "./order-desk.ts";
 import type { OrderDesk } from "./order-desk.ts";
 import { fetchFfmpeg } from "./programs.ts";
 import { prefixesOf } from "./stream-options.ts";
-import { unitDrivers } from "./unit-drivers.ts";
 
-export interface FleetRunnersOptions {
+export interface FleetRunnersOptions extends OwnCommands {
   readonly fleet: Fleet;
   /** As the file was when the fleet was read from it; from there on it is followed. */
   readonly fleetVersion: string;
-  readonly natsUrl: string;
-  /** Where heartbeats over HTTP go: the API's own address. */
-  readonly apiUrl: string;
-  readonly heartbeatKey: string;
-  /** Environment of our own commands: how to reach NATS, the data folder, what flags said. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Arguments of our own commands after their name, e.g. `["--config", "x.yaml"]`. */
-  readonly args: readonly string[];
   readonly signal: AbortSignal;
 }
 
@@ -78,7 +60,8 @@ export async function startFleetRunners(
     settings: decideSettings(context.settings),
     host: hostname(),
     bootId: hostProcesses.bootId(),
-    openDrivers: (hooks) => openDrivers(context, { options, ffmpeg, hooks, fleet: () => fleet }),
+    openDrivers: (hooks) =>
+      openDrivers(context, { own: options, ffmpeg, hooks, fleet: () => fleet }),
     book,
     memoryFile: memoryFile(context),
     newId: randomUUID,
@@ -178,29 +161,6 @@ function attach(context: Context, { nc, book, enforcer, fleet }: Attachment) {
   };
 }
 
-interface DriverParts {
-  readonly options: FleetRunnersOptions;
-  readonly ffmpeg: string | undefined;
-  readonly hooks: DriverHooks;
-  readonly fleet: () => Fleet;
-}
-
-function openDrivers(context: Context, parts: DriverParts): Drivers {
-  const { options, ffmpeg, hooks, fleet } = parts;
-  const processes = createProcessDriver({
-    runsDir: runsDir(context),
-    host: hostProcesses,
-    hooks,
-    own: ownCommands(options, ffmpeg),
-    env: context.environment,
-    beatEnv: (runner) => beatEnvironment(runner, options),
-    intervalSec: context.settings.heartbeat.intervalSec,
-    secrets: () => fleet().secrets,
-    warn: (message) => context.log.warn(message),
-  });
-  return new Map([["camera", processes], ["command", processes], ...unitDrivers(context, hooks)]);
-}
-
 /**
  * Found once for all cameras, so that it is not fetched by each of them. Where there is none they
  * say so themselves, each in its own time line.
@@ -221,31 +181,4 @@ async function findFfmpeg(
     log.error(messageOf(error));
     return undefined;
   }
-}
-
-function ownCommands({ env, args }: FleetRunnersOptions, ffmpeg: string | undefined) {
-  const program = join(projectRoot(), "dist", "cmd", "runbeat.js");
-  return {
-    file: process.execPath,
-    args: [program, ...args],
-    env: ffmpeg === undefined ? env : { ...env, FFMPEG_BIN: ffmpeg },
-  };
-}
-
-function beatEnvironment(
-  runner: RunnerId,
-  { natsUrl, apiUrl, heartbeatKey }: FleetRunnersOptions,
-): Record<string, string> {
-  return {
-    RUNBEAT_RUNNER: runner,
-    NATS_URL: natsUrl,
-    RUNNER_HEARTBEAT_URL: `${apiUrl}${heartbeatPath(runner)}`,
-    RUNNER_HEARTBEAT_KEY: heartbeatKey,
-  };
-}
-
-/** Camera runners of older systems post there without naming their runner. */
-function heartbeatPath(runner: RunnerId): string {
-  const isCamera = runnerParts(runner).kind === "camera";
-  return isCamera ? "/api/runner/heartbeat/" : "/api/v1/heartbeats";
 }

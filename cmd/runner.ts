@@ -15,6 +15,7 @@ import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { openOwnEvents } from "./own-events.ts";
 import { fetchFfmpeg } from "./programs.ts";
+import { addRunnerOrders } from "./runner-orders.ts";
 import { supervisedContext } from "./supervised-context.ts";
 import { untilStopped } from "./until-stopped.ts";
 import { watchCamera } from "./watch-camera.ts";
@@ -30,7 +31,7 @@ Examples:
   $ runbeat runner --host --fleet fleet.yaml      # all cameras with host: true in one process`;
 
 export function command(): Command {
-  return new Command("runner")
+  return addRunnerOrders(new Command("runner"))
     .description("Watches one camera: decodes it with FFmpeg, analyses it and beats for it.")
     .argument("[id]", "camera/<name>/<profile>, or <name>/<profile>")
     .option("--host", "watch all cameras that the fleet file gives to the host, in this process")

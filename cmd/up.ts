@@ -2,7 +2,6 @@ import { join, relative } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command } from "commander";
 import { loadFleet } from "../config/fleet.ts";
-import { SETTING_LIST } from "../config/setting-list.ts";
 import { requireReadKey } from "../lib/api/keys.ts";
 import { AppError } from "../lib/core/errors.ts";
 import { takeExclusiveLock } from "../lib/store/exclusive-lock.ts";
@@ -11,6 +10,8 @@ import { startChildCommand } from "./child-command.ts";
 import { Closers } from "./closers.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
+import { lockConflict, removeEnforcerRecord, writeEnforcerRecord } from "./enforcer-record.ts";
+import { flagEnvironment } from "./flag-environment.ts";
 import { startFleetRunners } from "./fleet-runners.ts";
 import { fleetFileVersion } from "./fleet-watch.ts";
 import { heartbeatKey } from "./heartbeat-key.ts";
@@ -114,14 +115,10 @@ function takeLocks({ paths }: Context, closers: Closers): void {
   }
   closers.push("the lock of the data folder", () => data.release());
   const enforcer = takeExclusiveLock(paths.lockFile);
-  if (enforcer === undefined) {
-    throw new AppError(
-      "conflict",
-      `Another enforcer holds ${paths.lockFile}, and one is enough for a host: stop it, or give ` +
-        "this one a lock of its own with ENFORCER_LOCK_FILE",
-    );
-  }
+  if (enforcer === undefined) throw lockConflict(paths.lockFile);
   closers.push("the lock of the enforcer", () => enforcer.release());
+  writeEnforcerRecord(paths.lockFile);
+  closers.push("the record of the enforcer", () => removeEnforcerRecord(paths.lockFile));
 }
 
 function whoIsUp(paths: Context["paths"]): string {
@@ -155,25 +152,19 @@ interface Decided {
 
 /** Our environment, and what was given by flags or decided here, as variables. */
 function childEnvironment(
-  { environment, settings, origins, paths }: Context,
+  context: Context,
   { nats, port, maxBytes }: Decided,
 ): Record<string, string | undefined> {
-  const given = SETTING_LIST.filter(({ key }) => origins.get(key)?.source === "flag").map(
-    ({ env, path }) => [env[0] ?? "", String(valueAt(settings, path))],
-  );
+  const { environment, paths } = context;
   return {
     ...environment,
-    ...(Object.fromEntries(given) as Record<string, string>),
+    ...flagEnvironment(context),
     RUNBEAT_DATA_DIR: paths.dataDir,
     RUNBEAT_FLEET: paths.fleetFile,
     NATS_URL: nats.url,
     RUNBEAT_HTTP_PORT: String(port),
     ...(maxBytes > 0 ? { RUNBEAT_STREAMS_HEARTBEATS_MAX_BYTES: String(maxBytes) } : {}),
   };
-}
-
-function valueAt(node: unknown, path: readonly string[]): unknown {
-  return path.reduce((inner, name) => (inner as Record<string, unknown>)[name], node);
 }
 
 /** @throws AppError `unavailable` when the API does not answer in time. */
