@@ -1,4 +1,4 @@
-/** The package's one export: heartbeats for a Node process in one line. */
+/** The package's main export: heartbeats for a Node process in one line. */
 import { hostname } from "node:os";
 import { readRunnerEnvironment } from "../../config/runner-env.ts";
 import type { RunnerEnvironment } from "../../config/runner-env.ts";

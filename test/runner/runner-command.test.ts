@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isProcessAlive, readProcessStat } from "../../lib/runner/process-identity.ts";
@@ -17,9 +17,25 @@ runners:
     camera: { url: "testsrc2=size=320x180:rate=15", input_format: lavfi, analyse: motion }
     interval_sec: 0.5
     labels: { site: lab }
+  camera/counted/hd:
+    camera:
+      url: "testsrc2=size=320x180:rate=15"
+      input_format: lavfi
+      analyse: { command: [python3, count.py], width: 32, height: 18, pixels: gray, fps: 10 }
+    interval_sec: 0.3
   camera/locked/hd:
     camera: { url: "rtsp://viewer:\${CAM_PASSWORD}@127.0.0.1:1/a", max_failures: 3 }
     interval_sec: 0.5
+`;
+
+/** Counts the pictures that it is shown, and leaves its number. */
+const COUNT = `
+import json, os, sys
+open("count.pid", "w").write(str(os.getpid()))
+count = 0
+while len(sys.stdin.buffer.read(32 * 18)) == 32 * 18:
+    count += 1
+    print(json.dumps({"detected": count, "matched": 1}), flush=True)
 `;
 
 let server: TestNatsServer;
@@ -32,14 +48,21 @@ beforeAll(async () => {
   await makeStreams(nc);
   await nc.close();
   heard = await hear(server.url);
-  fleet = join(makeTempDir("fleet"), "fleet.yaml");
+  const folder = makeTempDir("fleet");
+  fleet = join(folder, "fleet.yaml");
+  writeFileSync(join(folder, "count.py"), COUNT);
   writeFileSync(fleet, FLEET);
 });
 
 afterAll(async () => await heard.close());
 
 async function watch(id: string): Promise<RunbeatProcess> {
-  const env = { NATS_URL: server.url, RUNBEAT_FLEET: fleet, CAM_PASSWORD: "s3cret" };
+  const env = {
+    NATS_URL: server.url,
+    RUNBEAT_FLEET: fleet,
+    CAM_PASSWORD: "s3cret",
+    HEARTBEAT_SNAPSHOT_EVERY: "0.5",
+  };
   return await runbeat(["runner", id], env);
 }
 
@@ -75,6 +98,28 @@ describe("runbeat runner", () => {
     expect((await process.ended).code).toBe(0);
     expect(isProcessAlive(ffmpeg)).toBe(false);
     expect(heard.events.map(({ type }) => type)).toContain("camera_online");
+  });
+
+  it("hands pictures to a program beside the fleet file, and goes on when that is killed", async () => {
+    const process = await watch("camera/counted/hd");
+    const last = () => beatsOf("camera/counted/hd", process.pid).at(-1);
+    await waitFor(() => Number(last()?.["detected"]) >= 10);
+    expect(last()).toMatchObject({ camera_state: "healthy", matched: 1, last_error: "" });
+    expect(last()?.["latency_ms"]).toBeGreaterThan(0);
+    const file = join(dirname(fleet), "count.pid");
+    const pid = Number(readFileSync(file, "utf8"));
+    globalThis.process.kill(pid, "SIGKILL");
+    const beat = await waitFor(() => (last()?.["last_error"] === "" ? undefined : last()));
+    expect(beat).toMatchObject({
+      camera_state: "healthy",
+      last_error: "Analyser count.py failed: it ended with SIGKILL",
+    });
+    await waitFor(() => Number(last()?.["detected"]) > 0 && last()?.["last_error"] === "");
+    const next = Number(readFileSync(file, "utf8"));
+    expect(next).not.toBe(pid);
+    process.child.kill("SIGTERM");
+    await process.ended;
+    expect(isProcessAlive(next)).toBe(false);
   });
 
   it("takes FFmpeg along when it is killed", async () => {
