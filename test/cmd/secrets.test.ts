@@ -57,7 +57,7 @@ function start(): RunningUp {
 /** What was found, and where. */
 function leaksIn(place: string, text: string): string[] {
   const spellings = Object.entries(SECRETS).flatMap(([name, secret]) =>
-    [secret, encodeURIComponent(secret)].map((spelling) => ({ name, spelling })),
+    [...new Set([secret, encodeURIComponent(secret)])].map((spelling) => ({ name, spelling })),
   );
   return spellings
     .filter(({ spelling }) => text.includes(spelling))
