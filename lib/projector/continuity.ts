@@ -14,12 +14,17 @@ export interface StreamNow {
 export type Verdict =
   | { readonly goOn: true }
   /** The rows must be folded anew; `notice` says to people what was found. */
-  | { readonly goOn: false; readonly notice: string };
+  | {
+      readonly goOn: false;
+      readonly notice: string;
+      /** Whether it is only the end of the stream that is gone: older positions may still hold. */
+      readonly isTailLost: boolean;
+    };
 
 const GO_ON: Verdict = { goOn: true };
 
-function anew(notice: string): Verdict {
-  return { goOn: false, notice: `${notice}; its rows are folded anew from what the stream holds` };
+function broken(notice: string, isTailLost = false): Verdict {
+  return { goOn: false, notice, isTailLost };
 }
 
 /**
@@ -32,21 +37,25 @@ export function judgeContinuity(
 ): Verdict {
   const { seq } = checkpoint;
   if (checkpoint.stream_created !== stream.created) {
-    return anew(`stream ${stream.name} was recreated on ${stream.created}`);
+    return broken(`stream ${stream.name} was recreated on ${stream.created}`);
   }
   if (seq > stream.lastSeq) {
-    return anew(`checkpoint ${seq} is past the end ${stream.lastSeq} of stream ${stream.name}`);
+    return broken(
+      `checkpoint ${seq} is past the end ${stream.lastSeq} of stream ${stream.name}`,
+      true,
+    );
   }
   if (stream.firstSeq > seq + 1) {
     const [from, to] = [seq + 1, stream.firstSeq - 1];
-    return anew(
+    return broken(
       `retention gap: messages ${from} to ${to} of stream ${stream.name} are gone unread`,
     );
   }
   const { timeAtCheckpoint } = stream;
   if (seq > 0 && timeAtCheckpoint !== undefined && timeAtCheckpoint !== checkpoint.time) {
-    return anew(
+    return broken(
       `message ${seq} of stream ${stream.name} is not the one that was folded: the end of the stream was lost and written again`,
+      true,
     );
   }
   return GO_ON;

@@ -4,6 +4,8 @@ import type { Change, RowStore } from "../store/row-store.ts";
 import type { CheckpointKey, CheckpointStore, Position } from "../store/checkpoint.ts";
 import type { SqliteDatabase } from "../store/open.ts";
 import type { Lane } from "../store/tables.ts";
+import { MAX_UNDO_ROWS } from "./undo-log.ts";
+import type { RowChange, UndoLog } from "./undo-log.ts";
 import type { AnyProjection, FoldedStream, MessageOf } from "../../projections/projection.ts";
 
 /** Rows kept in memory between batches; beyond it they are read from the database again. */
@@ -13,6 +15,8 @@ const MAX_CACHED_ROWS = 150_000;
 interface Entry {
   readonly key: string;
   row: object | undefined;
+  /** As the table has it, where that is to be remembered and the row has changed. */
+  before: object | undefined;
   /** Against the table. */
   change: Change;
   /** The fold whose it is; undefined once it was dropped: who still holds it must look again. */
@@ -51,12 +55,21 @@ export class Fold {
   #dirty: Entry[] = [];
   /** New rows of a table that is only appended to. */
   #appended: object[] = [];
+  readonly #undo: UndoLog | undefined;
   readonly #slot: number;
   /** Whether the cache holds every row that the table has: then a miss needs no look-up. */
   #isWhole: boolean;
   #maxCachedRows = MAX_CACHED_ROWS;
 
-  constructor(db: SqliteDatabase, projection: AnyProjection, lane: Lane, position: Position) {
+  /** @param undo remembers what is committed, unless too much is at a time. */
+  constructor(
+    db: SqliteDatabase,
+    projection: AnyProjection,
+    lane: Lane,
+    position: Position,
+    undo?: UndoLog,
+  ) {
+    this.#undo = undo;
     this.projection = projection;
     this.checkpoint = {
       projection: projection.name,
@@ -112,7 +125,10 @@ export class Fold {
     const entry = this.#entry(key, message);
     const row = projection.evolve(entry.row, message);
     if (row === undefined) return;
-    if (entry.change === UNCHANGED) this.#dirty.push(entry);
+    if (entry.change === UNCHANGED) {
+      this.#dirty.push(entry);
+      if (this.#isRemembered) entry.before = entry.row;
+    }
     if (entry.change !== WHOLE) {
       const change = entry.row === undefined ? WHOLE : this.#store.changeOf(entry.row, row);
       if (change > entry.change) entry.change = change;
@@ -133,7 +149,7 @@ export class Fold {
     let entry = this.#cache.get(key);
     if (entry === undefined) {
       const row = this.#isWhole ? undefined : this.#store.read(this.projection.keyValues(message));
-      entry = { key, row, change: UNCHANGED, owner: this };
+      entry = { key, row, before: undefined, change: UNCHANGED, owner: this };
       this.#cache.set(key, entry);
     }
     return entry;
@@ -159,11 +175,30 @@ export class Fold {
 
   /** After the transaction was committed. */
   settle(): void {
-    for (const entry of this.#dirty) entry.change = UNCHANGED;
+    if (this.position !== this.#committed) {
+      this.#undo?.record({ ...this.#committed }, { ...this.position }, this.#changes());
+    }
+    for (const entry of this.#dirty) {
+      entry.change = UNCHANGED;
+      entry.before = undefined;
+    }
     this.#dirty = [];
     this.#appended = [];
     this.#committed = this.position;
     if (this.#cache.size > this.#maxCachedRows) this.forget();
+  }
+
+  /** More at a time than can be taken back is not remembered: a backlog would fill the memory. */
+  get #isRemembered(): boolean {
+    return this.#undo !== undefined && this.changedRows <= MAX_UNDO_ROWS;
+  }
+
+  #changes(): RowChange[] | undefined {
+    if (!this.#isRemembered) return undefined;
+    const changed = this.#dirty.flatMap(({ row, before }) =>
+      row === undefined ? [] : [{ row, before }],
+    );
+    return [...changed, ...this.#appended.map((row) => ({ row, before: undefined }))];
   }
 
   /** From the next commit on, keeps at most so many rows in memory. */
@@ -179,6 +214,19 @@ export class Fold {
     }
     this.#cache = new Map();
     this.#isWhole = false;
+  }
+}
+
+/** Puts the rows back to what they were before the changes, newest first. */
+export function takeBackRows(
+  db: SqliteDatabase,
+  projection: AnyProjection,
+  changes: readonly RowChange[],
+): void {
+  const store = rowStore<object>(db, projection.table, "main");
+  for (const { row, before } of changes) {
+    if (before === undefined) store.remove(row);
+    else store.write(before, WHOLE);
   }
 }
 

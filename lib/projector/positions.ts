@@ -5,13 +5,16 @@ import type { SqliteDatabase } from "../store/open.ts";
 import type { CheckpointRow, Lane } from "../store/tables.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { judgeContinuity } from "./continuity.ts";
-import { resetFold } from "./fold.ts";
+import { resetFold, takeBackRows } from "./fold.ts";
+import type { UndoLog } from "./undo-log.ts";
 
 export interface PositionContext {
   readonly jsm: JetStreamManager;
   readonly db: SqliteDatabase;
   readonly checkpoints: CheckpointStore;
   readonly say: (projection: string, notice: string) => void;
+  /** What a projection's last commits changed. */
+  readonly undo: (projection: string) => UndoLog;
 }
 
 /** Before the first message that a stream still holds. */
@@ -54,7 +57,66 @@ export async function checkedPosition(
     lastSeq: info.state.last_seq,
     timeAtCheckpoint: await timeOf(jsm, info, row.seq),
   });
-  if (!verdict.goOn) return restart(context, projection, info, row, verdict.notice);
+  if (!verdict.goOn) {
+    const earlier = verdict.isTailLost
+      ? await findEarlier(context, projection, info, row)
+      : undefined;
+    if (earlier !== undefined) return goBack(context, projection, row, earlier, verdict.notice);
+    const notice = `${verdict.notice}; its rows are folded anew from what the stream holds`;
+    return restart(context, projection, info, row, notice);
+  }
+  return positionOf(row);
+}
+
+/** The newest position that still follows from the stream, of those that can be gone back to. */
+async function findEarlier(
+  { jsm, undo }: PositionContext,
+  projection: AnyProjection,
+  info: StreamInfo,
+  row: CheckpointRow,
+): Promise<Position | undefined> {
+  const current = { seq: row.seq, time: row.time, streamCreated: row.stream_created };
+  const positions = undo(projection.name).positionsBefore(current);
+  let found: Position | undefined;
+  for (let low = 0, high = positions.length - 1; low <= high;) {
+    const middle = (low + high) >> 1;
+    const position = positions[middle];
+    if (position === undefined) break;
+    if ((await timeOf(jsm, info, position.seq)) === position.time) {
+      found = position;
+      low = middle + 1;
+    } else high = middle - 1;
+  }
+  return found;
+}
+
+/** Takes the last commits back, unless another worker has moved the checkpoint meanwhile. */
+function goBack(
+  { db, checkpoints, say, undo }: PositionContext,
+  projection: AnyProjection,
+  judged: CheckpointRow,
+  position: Position,
+  notice: string,
+): Position {
+  const key = keyOf(projection, "main");
+  return db
+    .transaction(() => {
+      const now = checkpoints.read(key);
+      if (now !== undefined && isMoved(now, judged)) return positionOf(now);
+      const told = `${notice}; messages ${position.seq + 1} to ${judged.seq} were taken back`;
+      say(projection.name, told);
+      takeBackRows(db, projection, undo(projection.name).takeBack(position));
+      checkpoints.reset(key, position, told);
+      return position;
+    })
+    .immediate();
+}
+
+function isMoved(now: CheckpointRow, judged: CheckpointRow | undefined): boolean {
+  return now.seq !== judged?.seq || now.stream_created !== judged.stream_created;
+}
+
+function positionOf(row: CheckpointRow): Position {
   return { stream: row.stream, streamCreated: row.stream_created, seq: row.seq, time: row.time };
 }
 
@@ -70,17 +132,7 @@ function restart(
   return db
     .transaction(() => {
       const now = checkpoints.read(key);
-      if (
-        now !== undefined &&
-        (now.seq !== judged?.seq || now.stream_created !== judged.stream_created)
-      ) {
-        return {
-          stream: now.stream,
-          streamCreated: now.stream_created,
-          seq: now.seq,
-          time: now.time,
-        };
-      }
+      if (now !== undefined && isMoved(now, judged)) return positionOf(now);
       if (notice !== null) say(projection.name, notice);
       const start = beforeFirst(info);
       resetFold(db, checkpoints, projection, "main", start, notice);

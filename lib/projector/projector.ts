@@ -17,6 +17,7 @@ import { Follower } from "./follower.ts";
 import { checkedPosition } from "./positions.ts";
 import type { PositionContext } from "./positions.ts";
 import { startRetention } from "./retention.ts";
+import { UndoLog } from "./undo-log.ts";
 
 /** With more messages than this to fold, statuses are told from the newest messages first. */
 const FAST_LANE_BACKLOG = 20_000;
@@ -61,6 +62,7 @@ class ProjectorRun implements Projector {
   readonly #behind = new Set<string>();
   /** Projections whose fold threw; tried again by the next projector. */
   readonly #stopped = new Set<string>();
+  readonly #undo = new Map<string, UndoLog>();
   /** Connections that are lost at the moment. */
   readonly #down = new Set<NatsConnection>();
   #closers: (() => Promise<void>)[] = [];
@@ -185,7 +187,7 @@ class ProjectorRun implements Projector {
     for (const projection of group) {
       if (this.#stopped.has(projection.name)) continue;
       const position = await checkedPosition(this.#positionContext(), projection, info);
-      folds.push(new Fold(db, projection, "main", position));
+      folds.push(new Fold(db, projection, "main", position, this.#undoOf(projection.name)));
     }
     const from = Math.min(...folds.map((fold) => fold.position.seq), info.state.last_seq);
     if (this.#mustWait(folds, info, from, id)) {
@@ -206,12 +208,19 @@ class ProjectorRun implements Projector {
     return this.#fastLane.isLoading;
   }
 
+  #undoOf(projection: string): UndoLog {
+    const log = this.#undo.get(projection) ?? new UndoLog();
+    this.#undo.set(projection, log);
+    return log;
+  }
+
   #positionContext(): PositionContext {
     const { db, log } = this.#options;
     return {
       jsm: this.#jsm,
       db,
       checkpoints: this.#checkpoints,
+      undo: (projection) => this.#undoOf(projection),
       say: (projection, notice) => log.warn({ projection }, `${projection}: ${notice}`),
     };
   }

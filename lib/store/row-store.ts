@@ -18,6 +18,8 @@ export interface RowStore<Row> {
   changeOf(before: Row, row: Row): Change;
   /** Writes a row. JSON columns that still hold objects are turned into text, in place. */
   write(row: Row, change: Change): void;
+  /** Removes the row with this row's key. */
+  remove(row: Row): void;
   isEmpty(): boolean;
   clear(): void;
 }
@@ -91,6 +93,7 @@ export function rowStore<Row extends object>(
   const select = db.prepare(
     `select ${table.columns.map(quoted).join()} from ${name} where ${where}`,
   );
+  const remove = db.prepare(`delete from ${name} where ${where}`);
   const any = db.prepare(`select 1 from ${name} limit 1`);
   const clear = db.prepare(`delete from ${name}`);
   const writers = writersOf(db, table, name);
@@ -107,6 +110,7 @@ export function rowStore<Row extends object>(
       // Retention may have removed the row since it was read.
       if (!run(writers[change], row)) run(writers[WHOLE], row);
     },
+    remove: (row) => void remove.run(table.key.map((column) => row[column])),
     isEmpty: () => any.get() === undefined,
     clear: () => void clear.run(),
   };

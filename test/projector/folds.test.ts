@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import { decodeHeartbeatBody } from "../../lib/core/decode-heartbeat.ts";
 import { decodeEvent } from "../../lib/core/event.ts";
-import { Fold } from "../../lib/projector/fold.ts";
+import { Fold, takeBackRows } from "../../lib/projector/fold.ts";
+import { UndoLog } from "../../lib/projector/undo-log.ts";
 import { checkpointStore } from "../../lib/store/checkpoint.ts";
 import { openDatabase } from "../../lib/store/open.ts";
 import type { SqliteDatabase } from "../../lib/store/open.ts";
@@ -107,22 +108,39 @@ function events(happenings: readonly Happening[]): EventMessage[] {
 
 const FOLDED = projections.filter(({ stream }) => stream === "heartbeats" || stream === "events");
 
-function begin(db: SqliteDatabase): Fold[] {
+type UndoLogs = ReadonlyMap<string, UndoLog>;
+
+const newLogs = (): UndoLogs => new Map(FOLDED.map(({ name }) => [name, new UndoLog()]));
+
+function begin(db: SqliteDatabase, logs: UndoLogs): Fold[] {
   return FOLDED.map((projection) => {
-    const fold = new Fold(db, projection, "main", START);
+    const fold = new Fold(db, projection, "main", START, logs.get(projection.name));
     checkpointStore(db).reset(fold.checkpoint, START, null);
     return fold;
   });
 }
 
 /** As after a crash: nothing in memory, positions from the database. */
-function reopen(db: SqliteDatabase): Fold[] {
+function reopen(db: SqliteDatabase, logs: UndoLogs): Fold[] {
   return FOLDED.map((projection) => {
     const { name, version } = projection;
     const key = { projection: name, version, partition: 0, lane: "main" } as const;
     const row = checkpointStore(db).read(key);
-    return new Fold(db, projection, "main", { ...START, seq: row?.seq ?? 0, time: row?.time ?? 0 });
+    const position = { ...START, seq: row?.seq ?? 0, time: row?.time ?? 0 };
+    return new Fold(db, projection, "main", position, logs.get(name));
   });
+}
+
+/** As where the end of a stream was lost: goes back by half of what can be taken back. */
+function takeBack(db: SqliteDatabase, folds: readonly Fold[], logs: UndoLogs): void {
+  for (const { projection, position, checkpoint } of folds) {
+    const log = logs.get(projection.name);
+    const positions = log?.positionsBefore(position) ?? [];
+    const earlier = positions[Math.floor(positions.length / 2)];
+    if (earlier === undefined || log === undefined) continue;
+    takeBackRows(db, projection, log.takeBack(earlier));
+    checkpointStore(db).reset(checkpoint, earlier, null);
+  }
 }
 
 function commit(db: SqliteDatabase, folds: readonly Fold[]): void {
@@ -144,7 +162,7 @@ function dump(db: SqliteDatabase): unknown {
   };
 }
 
-const step = fc.constantFrom("heartbeat", "heartbeat", "event", "commit", "crash");
+const step = fc.constantFrom("heartbeat", "heartbeat", "event", "commit", "crash", "lost tail");
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 function take(
@@ -165,7 +183,12 @@ function foldBySteps(
   happened: readonly EventMessage[],
   steps: readonly Step[],
 ): void {
-  let folds = begin(db);
+  const logs = newLogs();
+  let folds = begin(db, logs);
+  const stands = (stream: string) =>
+    folds.find(({ projection }) => projection.stream === stream)?.position.seq ?? 0;
+  const count = (messages: readonly { readonly seq: number }[], stream: string) =>
+    messages.filter(({ seq }) => seq <= stands(stream)).length;
   let at = { heartbeat: 0, event: 0 };
   let safe = at;
   for (const next of steps) {
@@ -179,7 +202,12 @@ function foldBySteps(
       commit(db, folds);
       safe = at;
     } else {
-      folds = reopen(db);
+      folds = reopen(db, logs);
+      if (next === "lost tail") {
+        takeBack(db, folds, logs);
+        folds = reopen(db, logs);
+        safe = { heartbeat: count(beats, "heartbeats"), event: count(happened, "events") };
+      }
       at = safe;
     }
   }
@@ -210,7 +238,7 @@ describe("folding", () => {
     }
   }
 
-  test("any interleaving, any split into batches and any crash give the same rows", () => {
+  test("any interleaving, any split into batches, any crash and any lost tail give the same rows", () => {
     fc.assert(
       fc.property(
         fc.array(beat, { maxLength: 40 }),

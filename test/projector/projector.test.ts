@@ -1,3 +1,4 @@
+import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
@@ -122,6 +123,28 @@ describe("the projector", () => {
       what: `${last} heartbeats counted`,
       timeoutMs: 10_000,
     });
+    expect(await differences()).toBe(0);
+  });
+
+  test("takes back what a crashed server has lost, and folds what comes instead", async () => {
+    await start();
+    for (let index = 0; index < 20; index++) await beat(`camera.c${index % 3}.hd`, { pid: 7 });
+    await server.stop();
+    const kept = join(makeTempDir("store"), "copy");
+    cpSync(server.storeDir, kept, { recursive: true });
+    await server.restart();
+    await waitForPublish(() => beat("camera.c1.hd", { pid: 7, last_error: "lost" }));
+    await foldedUpTo(await beat("camera.new.hd", { pid: 8 }));
+    await server.kill9();
+    rmSync(server.storeDir, { recursive: true });
+    cpSync(kept, server.storeDir, { recursive: true });
+    await server.restart();
+    const last = await waitForPublish(() => beat("camera.c2.hd", { pid: 7 }));
+    expect(last).toBe(21);
+    const notice = db.prepare("select notice from checkpoint where projection = ?").pluck();
+    await waitFor(() => String(notice.get("latest_heartbeat")).endsWith("were taken back"));
+    const count = db.prepare("select sum(heartbeat_count) from running_process").pluck();
+    await waitFor(() => count.get() === 21, { what: "every heartbeat that is left" });
     expect(await differences()).toBe(0);
   });
 
