@@ -86,8 +86,9 @@ export function cameraEvent(
 ): Extract<EventType, `camera_${string}`> | undefined {
   if (from === to) return undefined;
   if (to === "healthy") return "camera_online";
-  if (to === "degraded") return "camera_degraded";
-  return to === "offline" ? "camera_offline" : undefined;
+  if (to === "offline") return "camera_offline";
+  // Its first failure shows too: a short one would leave no trace but a camera_online.
+  return to === "degraded" || from === "healthy" ? "camera_degraded" : undefined;
 }
 
 /** The event that a change of a camera's throttling is. */

@@ -87,6 +87,11 @@ function isState(state: string): (beat: Body) => boolean {
   return (beat) => beat["camera_state"] === state;
 }
 
+function isLike(type: string, reason: string) {
+  return (event: Heard["events"][number]) =>
+    event.type === type && String(event.body["reason"]).includes(reason);
+}
+
 function errors(name: string): string {
   return [...new Set(beats(name).map((beat) => String(beat["last_error"])))].join("\n");
 }
@@ -145,6 +150,7 @@ describe("a camera behind a login", () => {
     expect(beat["last_error"]).toMatch(/No new picture for 2 s|Camera did not answer|stream ended/);
     expect(beat["last_error"]).toMatch(/Failure 1 of 4, next try after 0\.[12] s$/);
     expect(beat["camera_state"]).toBe("reconnecting");
+    await waitFor(() => heard.events.some(isLike("camera_degraded", "Failure 1 of 4, next try")));
     camera.signal("SIGCONT");
     await nextBeat("right", isState("healthy"));
   });
@@ -153,6 +159,7 @@ describe("a camera behind a login", () => {
     await camera.kill();
     const beat = await nextBeat("right", isState("offline"));
     expect(beat["last_error"]).toContain("Nothing answers on the RTSP port");
+    await waitFor(() => heard.events.some(isLike("camera_offline", "Given up after failure 4")));
     camera = await startRtspServer(camera.port);
     processes.get("right")?.child.kill("SIGUSR2");
     const back = await nextBeat("right", isState("healthy"));

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CameraFault } from "../../lib/core/camera-session.ts";
+import { cameraEvent } from "../../lib/core/supervision.ts";
 import { createTransitionLog } from "../../lib/runner/camera-transitions.ts";
 import {
   DEFAULT_WATCHDOG,
@@ -61,6 +62,15 @@ describe("the transitions of a camera", () => {
     expect(() => log.move("healthy", "by magic", 1)).toThrow(
       "a camera can't become healthy from offline (by magic)",
     );
+  });
+
+  it("are events where a person would want to know of them", () => {
+    expect(cameraEvent("healthy", "reconnecting")).toBe("camera_degraded");
+    expect(cameraEvent("reconnecting", "degraded")).toBe("camera_degraded");
+    expect(cameraEvent("degraded", "offline")).toBe("camera_offline");
+    expect(cameraEvent("offline", "reconnecting")).toBeUndefined();
+    expect(cameraEvent("reconnecting", "healthy")).toBe("camera_online");
+    expect(cameraEvent("healthy", "healthy")).toBeUndefined();
   });
 
   it("are never impossible, whatever happens to the camera", () => {
