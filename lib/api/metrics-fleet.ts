@@ -13,6 +13,8 @@ import { beatFacts } from "./metrics-runner.ts";
 import { family, histogram } from "./metrics-text.ts";
 
 const PAGE = 1_000;
+/** Of runners: short, since nobody is answered while one is read. */
+const RUNNERS_PAGE = 200;
 /** Runners that are looked at in one scrape. */
 const MAX_RUNNERS = 20_000;
 /** Pages of events or rejected messages that are counted in one scrape. */
@@ -226,7 +228,7 @@ function queryAfter(after: RunnerPosition | undefined): Parameters<ReadModels["r
     text: "",
     retired: false,
     sort: { key: "runner", descending: false },
-    limit: PAGE,
+    limit: RUNNERS_PAGE,
     after,
   };
 }
