@@ -120,10 +120,13 @@ export function removeDatabase(stage: Stage): void {
 }
 
 /** Reads the database as it is at this moment; undefined while there is none. */
-export function readDatabase<T>(stage: Stage, read: (db: SqliteDatabase) => T): T | undefined {
+export function readDatabase<T>(
+  { databaseFile }: Pick<Stage, "databaseFile">,
+  read: (db: SqliteDatabase) => T,
+): T | undefined {
   let db: SqliteDatabase | undefined;
   try {
-    db = new Database(stage.databaseFile, { readonly: true, fileMustExist: true });
+    db = new Database(databaseFile, { readonly: true, fileMustExist: true });
     return read(db);
   } catch (error) {
     if (!(error instanceof Database.SqliteError)) throw error;

@@ -19,8 +19,14 @@ interface VerifyReport {
   }[];
 }
 
+type Verified = Pick<Stage, "databaseFile" | "nats" | "environment">;
+
 /** `runbeat verify --json` finds no difference, and has judged every row. */
-export async function checkVerify(stage: Stage, main: string, findings: Findings): Promise<void> {
+export async function checkVerify(
+  stage: Verified,
+  main: string,
+  findings: Findings,
+): Promise<void> {
   const args = [
     main,
     "verify",
@@ -42,7 +48,7 @@ export async function checkVerify(stage: Stage, main: string, findings: Findings
   }
 }
 
-async function run(args: readonly string[], stage: Stage) {
+async function run(args: readonly string[], stage: Verified) {
   return await new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
     const options = { env: stage.environment, maxBuffer: MAX_REPORT_BYTES };
     execFile(process.execPath, [...args], options, (error, stdout, stderr) => {
