@@ -4,6 +4,7 @@ import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isProcessAlive } from "../../lib/runner/process-identity.ts";
 import { startNatsServer } from "../support/nats-server.ts";
+import type { TestNatsServer } from "../support/nats-server.ts";
 import { makeStreams } from "../support/streams.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -12,6 +13,7 @@ import type { Body, Heard, RunbeatProcess } from "./runbeat-process.ts";
 
 const folder = makeTempDir("fleet");
 const fleet = join(folder, "fleet.yaml");
+let server: TestNatsServer;
 let url = "";
 let heard: Heard;
 let host: RunbeatProcess;
@@ -27,7 +29,8 @@ function writeFleet(...cameras: string[]): void {
 }
 
 beforeAll(async () => {
-  url = (await startNatsServer()).url;
+  server = await startNatsServer();
+  ({ url } = server);
   const nc = await connect({ servers: url });
   await makeStreams(nc);
   await nc.close();
@@ -105,6 +108,17 @@ describe("a camera host", () => {
     writeFleet(camera("two", 7), camera("three", 5), camera("four", 5));
     await pidOf("four");
     expect(await pidOf("three")).toBe(three);
+  });
+
+  it("watches on through an outage of NATS, and tells afterwards what happened in it", async () => {
+    const three = await pidOf("three");
+    await server.kill9();
+    process.kill(three, "SIGKILL");
+    await waitFor(() => !isProcessAlive(three));
+    await server.restart();
+    const next = await pidOf("three", [three]);
+    await waitFor(() => eventsOf("process_spawned", next).length === 1);
+    expect(eventsOf("process_exited", three)).toHaveLength(1);
   });
 
   it("leaves nothing behind when it is stopped", async () => {
