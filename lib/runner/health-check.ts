@@ -1,7 +1,10 @@
 /**
- * Looks after the host that runners share: disk, memory, processor, network and the right to write.
+ * The package's export `runbeat/health`. Looks after the host that runners share: disk, memory,
+ * processor, network and the right to write.
  *
  * ```ts
+ * import { startHealthChecks } from "runbeat/health";
+ *
  * const health = startHealthChecks({
  *   dataDir: "/var/lib/app",
  *   reach: ["nats.example:4222"],
@@ -15,6 +18,9 @@ import { DEFAULT_CHECK_LIMITS } from "../core/health-checks.ts";
 import type { CheckLimits, CheckName, CheckResult } from "../core/health-checks.ts";
 import { checkCpu, checkDisk, checkFiles, checkMemory, checkNetwork } from "./health-check-list.ts";
 import type { Check, Finding } from "./health-check-list.ts";
+
+export type { CheckLimits, CheckName, CheckResult, Severity } from "../core/health-checks.ts";
+export type { Check, Finding } from "./health-check-list.ts";
 
 const DEFAULT_EVERY_SEC = 30;
 const MAX_RESULTS = 1_000;

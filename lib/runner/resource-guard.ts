@@ -1,9 +1,11 @@
 /**
- * Keeps cameras from taking more of their host than they should: looks every 5 s at the memory, the
- * queues and the rate of each camera, and lets fewer pictures through to its analyser while there
- * is too much of one of them.
+ * The package's export `runbeat/resources`. Keeps cameras from taking more of their host than they
+ * should: looks every 5 s at the memory, the queues and the rate of each camera, and lets fewer
+ * pictures through to its analyser while there is too much of one of them.
  *
  * ```ts
+ * import { startResourceGuard } from "runbeat/resources";
+ *
  * const guard = startResourceGuard({ everySec: 5 });
  * const door = guard.watch({
  *   frames: () => framesSoFar,
@@ -19,6 +21,10 @@ import { createFrameRate } from "./frame-rate.ts";
 import type { FrameRate } from "./frame-rate.ts";
 import { openHostMeter } from "./host-usage.ts";
 import type { HostMeter } from "./host-usage.ts";
+
+export { shouldThrottle } from "../core/throttle.ts";
+export type { ResourceLimits, ResourceSample } from "../core/throttle.ts";
+export type { HostMeter } from "./host-usage.ts";
 
 const DEFAULT_EVERY_SEC = 5;
 
