@@ -34,8 +34,9 @@ function ofProcess(report: Report, named: Named): Told | undefined {
     case "lost":
       return { type: "process_lost", data: { ...named, reason: report.reason } };
     case "exited": {
-      const { exit_code, signal, ran_sec, stderr } = report;
-      const data = { ...named, exit_code, signal, ran_sec, stderr: [...stderr] };
+      const { exit_code, signal, ran_sec, stderr, stdout = [] } = report;
+      const said = { stderr: [...stderr], ...(stdout.length === 0 ? {} : { stdout: [...stdout] }) };
+      const data = { ...named, exit_code, signal, ran_sec, ...said };
       return { type: "process_exited", data };
     }
     case "failed":
