@@ -11,7 +11,7 @@ import { usageFields } from "../lib/runner/usage-fields.ts";
 import { beatChannel } from "./beat-options.ts";
 import type { Context } from "./context.ts";
 import { enforcerRunner } from "./enforcer-options.ts";
-import { openHealthChecks } from "./health-checks.ts";
+import { openHealthChecks, withHealth } from "./health-checks.ts";
 
 interface Told {
   readonly publish: (event: EventAction, atMs: number) => Promise<void>;
@@ -42,11 +42,8 @@ export function startEnforcerBeats(
     },
     snapshotEverySec: heartbeat.snapshotEverySec,
     open: beatChannel(context, runner),
-    collect: () => ({
-      checks: health.checks(),
-      metrics: metricsOf(enforcer),
-      resources: usageFields(usage()),
-    }),
+    collect: () =>
+      withHealth({ metrics: metricsOf(enforcer), resources: usageFields(usage()) }, health),
     onError: (error) => context.log.debug(error.message),
   });
   return async () => {

@@ -4,6 +4,7 @@ import { cwd } from "node:process";
 import { parseServerList } from "../lib/nats/server-list.ts";
 import { startHealthChecks } from "../lib/runner/health-check.ts";
 import type { HealthCheckOptions, HealthChecker } from "../lib/runner/health-check.ts";
+import type { HeartbeatPart } from "../lib/runner/heartbeat-body.ts";
 import type { Context } from "./context.ts";
 
 /** @param onChange told each change of a check, for the events `check_failed` and `check_recovered`. */
@@ -24,6 +25,17 @@ export function openHealthChecks(
     },
     onChange,
   });
+}
+
+/** What the checks have to say in a heartbeat, added to what it says already. */
+export function withHealth(part: HeartbeatPart, health: HealthChecker): HeartbeatPart {
+  const used = health.latest().find(({ check }) => check === "disk_space")?.value;
+  const disk = used == null ? {} : { disk_free_percent: Math.round((100 - used) * 10) / 10 };
+  return {
+    ...part,
+    checks: { ...health.checks(), ...part.checks },
+    resources: { ...part.resources, ...disk },
+  };
 }
 
 /** None with the embedded server: then loopback is what matters. */

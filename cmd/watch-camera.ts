@@ -12,7 +12,6 @@ import { startCameraRunner } from "../lib/runner/camera-runner.ts";
 import type { CameraRunner, ThrottleChange } from "../lib/runner/camera-runner.ts";
 import type { CameraTransition } from "../lib/runner/camera-transitions.ts";
 import { spawnGroup } from "../lib/runner/child-group.ts";
-import type { HeartbeatPart } from "../lib/runner/heartbeat-body.ts";
 import { startHeartbeatClient } from "../lib/runner/heartbeat-client.ts";
 import { pictureLimits } from "../lib/runner/picture-watch.ts";
 import { ownStartedAt } from "../lib/runner/process-identity.ts";
@@ -21,6 +20,7 @@ import { watchdogPolicy } from "../lib/runner/watchdog.ts";
 import { cameraOf } from "./camera-options.ts";
 import { startCameraOutputs } from "./camera-outputs.ts";
 import type { Context } from "./context.ts";
+import { withHealth } from "./health-checks.ts";
 import { openResourceCare } from "./resource-guard.ts";
 import type { ResourceCare } from "./resource-guard.ts";
 
@@ -57,10 +57,6 @@ function identityOf({ runner, intervalSec }: RunOrder) {
     startedAt: ownStartedAt(),
     intervalSec,
   };
-}
-
-function withChecks(part: HeartbeatPart, { health }: ResourceCare): HeartbeatPart {
-  return { ...part, checks: { ...health.checks(), ...part.checks } };
 }
 
 /** Watches from now on. @throws AppError `invalid` for an analyser that there is none of. */
@@ -121,7 +117,7 @@ export async function watchCamera(options: WatchOptions): Promise<WatchedCamera>
     identity,
     snapshotEverySec: context.settings.heartbeat.snapshotEverySec,
     open: options.open,
-    collect: () => withChecks(outputs.told(camera.collect()), care),
+    collect: () => withHealth(outputs.told(camera.collect()), care.health),
     onError: (error) => log.warn(error.message),
   });
   return {

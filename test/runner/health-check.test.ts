@@ -18,6 +18,8 @@ import { makeTempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { UNIFIED, makeHost, write } from "./fake-host.ts";
 
+/** Too long for a name: it is known without asking anybody that there is none such. */
+const NO_NAME = `${"x".repeat(64)}.invalid`;
 const DISK = { warn: 85, error: 95 };
 const NONE_OVER = { warn: 101, error: null };
 
@@ -93,14 +95,14 @@ describe("the checks of a host", () => {
 
   it("look a name up, and say which could not be found", async () => {
     expect(await checkNetwork(["localhost"])("ok")).toMatchObject({ severity: "ok" });
-    expect(await checkNetwork(["camera.invalid"])("ok")).toMatchObject({
+    expect(await checkNetwork([NO_NAME])("ok")).toMatchObject({
       severity: "error",
-      message: expect.stringMatching(/^Network fails: camera\.invalid \(E[A-Z_]+\)$/) as string,
+      message: `Network fails: ${NO_NAME} (ENOTFOUND)`,
     });
   });
 
   it("are content with one place of several, and with loopback where none is named", async () => {
-    expect(await checkNetwork(["camera.invalid", "localhost"])("ok")).toMatchObject({
+    expect(await checkNetwork([NO_NAME, "localhost"])("ok")).toMatchObject({
       message: "Network works",
     });
     expect(await checkNetwork([])("ok")).toMatchObject({ severity: "ok" });
