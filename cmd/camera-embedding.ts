@@ -4,6 +4,7 @@ import { messageOf } from "../lib/core/errors.ts";
 import type { AnalyserProgram, Hardware, PictureSpec, ReconnectSpec } from "../lib/core/fleet.ts";
 import type { CameraState } from "../lib/core/heartbeat.ts";
 import { redact } from "../lib/core/redact.ts";
+import type { ResourceLimits } from "../lib/core/throttle.ts";
 import type { Transport } from "../lib/ffmpeg/arguments.ts";
 import { backendFor } from "../lib/ffmpeg/hardware.ts";
 import { locateFfmpeg } from "../lib/ffmpeg/locate.ts";
@@ -11,18 +12,20 @@ import { openFfmpegSession } from "../lib/ffmpeg/session.ts";
 import type { Analyser } from "../lib/runner/analysers/analyser.ts";
 import { openAnalyser } from "../lib/runner/analysers/named.ts";
 import { startCameraRunner } from "../lib/runner/camera-runner.ts";
-import type { CameraRunner } from "../lib/runner/camera-runner.ts";
+import type { CameraRunner, ThrottleChange } from "../lib/runner/camera-runner.ts";
 import type { CameraTransition } from "../lib/runner/camera-transitions.ts";
 import { spawnGroup } from "../lib/runner/child-group.ts";
 import type { FrameFigures } from "../lib/runner/frame-queue.ts";
 import type { HeartbeatPart } from "../lib/runner/heartbeat-body.ts";
 import { pictureLimits } from "../lib/runner/picture-watch.ts";
 import { createUsageMeter } from "../lib/runner/process-usage.ts";
+import type { ResourceGuard } from "../lib/runner/resource-guard.ts";
 import { watchdogPolicy } from "../lib/runner/watchdog.ts";
 
 export type { Frame, FrameFormat } from "../lib/core/camera-session.ts";
 export type { CameraState } from "../lib/core/heartbeat.ts";
 export type { Analyser, Analysis } from "../lib/runner/analysers/analyser.ts";
+export type { ThrottleChange } from "../lib/runner/camera-runner.ts";
 export type { CameraTransition } from "../lib/runner/camera-transitions.ts";
 export type { FrameFigures } from "../lib/runner/frame-queue.ts";
 
@@ -45,6 +48,12 @@ export interface StartCameraOptions {
   readonly analyser?: string | AnalyserProgram | Analyser;
   /** Path of FFmpeg; else FFMPEG_BIN, the package ffmpeg-static, or the PATH. */
   readonly ffmpeg?: string;
+  /** Of `runbeat/resources`, one for all cameras: analysing is throttled where it says so. */
+  readonly guard?: ResourceGuard;
+  /** Of this camera, where the guard's own are not right for it. */
+  readonly throttle?: Partial<ResourceLimits>;
+  /** Analysing is throttled from now on, or no longer. */
+  readonly onThrottle?: (change: ThrottleChange) => void;
   /** The camera's state has changed. */
   readonly onTransition?: (transition: CameraTransition) => void;
   /** A picture was analysed. */
@@ -94,6 +103,8 @@ export async function startCamera(options: StartCameraOptions): Promise<Embedded
     picture: pictureLimits(options.picture),
     measure: createUsageMeter(process.pid),
     labels: { analyser: analyser.name, ffmpeg: ffmpeg.version },
+    ...(options.guard && { guard: options.guard }),
+    limits: options.throttle,
     ...guarded(options),
   });
   return embedded(camera);
@@ -112,7 +123,7 @@ function embedded(camera: CameraRunner): EmbeddedCamera {
 }
 
 /** A host's callback that throws must not stop its camera: it is told to `onError`. */
-function guarded({ onTransition, onFrame, onError }: StartCameraOptions) {
+function guarded({ onTransition, onThrottle, onFrame, onError }: StartCameraOptions) {
   const tell = (message: string) => {
     try {
       onError?.(message);
@@ -131,6 +142,7 @@ function guarded({ onTransition, onFrame, onError }: StartCameraOptions) {
     };
   return {
     onTransition: guard("onTransition", onTransition),
+    onThrottle: guard("onThrottle", onThrottle),
     onFrame: guard("onFrame", onFrame),
     onError: tell,
   };

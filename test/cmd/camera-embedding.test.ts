@@ -7,7 +7,9 @@ import type {
   EmbeddedCamera,
   FrameFigures,
   StartCameraOptions,
+  ThrottleChange,
 } from "../../cmd/camera-embedding.ts";
+import { startResourceGuard } from "../../lib/runner/resource-guard.ts";
 import { projectRoot } from "../../config/project-root.ts";
 import { ffmpegProgram } from "../ffmpeg/ffmpeg-program.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -52,6 +54,24 @@ describe("a camera within a program of one's own", () => {
     camera.reconnect();
     expect(camera.state).toBe("reconnecting");
     await waitFor(() => camera.state === "healthy");
+  });
+
+  it("is throttled by a guard that it is given, and tells why", async () => {
+    const guard = startResourceGuard({ everySec: 0.05 });
+    const changes: ThrottleChange[] = [];
+    const camera = await start({
+      analyser: "motion",
+      guard,
+      throttle: { maxMemoryPercent: 0.1 },
+      onThrottle: (change) => changes.push(change),
+    });
+    await waitFor(() => changes.length === 1);
+    guard.stop();
+    expect(changes[0]).toMatchObject({
+      on: true,
+      reason: expect.stringMatching(/^Memory at \d+%, limit 0\.1%$/) as string,
+    });
+    expect(camera.collect().resources).toMatchObject({ throttled: true });
   });
 
   it("goes on when a callback throws, and tells what went wrong", async () => {
