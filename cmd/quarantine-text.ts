@@ -1,5 +1,6 @@
 /** Rejected messages as a person may see them: whatever they hold, it can't move the cursor. */
 import { isUtf8 } from "node:buffer";
+import { redact } from "../lib/core/redact.ts";
 import { formatTime } from "../lib/core/time.ts";
 import type { QuarantineEntry, QuarantineItem } from "../lib/operator/quarantine-reading.ts";
 import { bytesText, countText } from "../lib/terminal/amount.ts";
@@ -23,7 +24,7 @@ export function itemJson(item: QuarantineItem): object {
     time: formatTime(item.timeMs),
     bytes: rejected.bytes,
     payload: Buffer.from(payload).toString("base64"),
-    payload_text: isUtf8(payload) ? Buffer.from(payload).toString("utf8") : null,
+    payload_text: isUtf8(payload) ? redact(Buffer.from(payload).toString("utf8")) : null,
     message: rejected.message,
     headers: rejected.headers,
     source: {
@@ -103,13 +104,16 @@ function bytesFact({ rejected, payload }: QuarantineItem): string {
   return `${countText(rejected.bytes)}${cut}`;
 }
 
-/** Text with what is unsafe escaped; bytes that are no text as hexadecimal numbers. */
+/** Text with what is unsafe escaped and passwords masked; bytes that are no text as hexadecimal numbers. */
 export function payloadLines(payload: Uint8Array): string[] {
   if (payload.length === 0) return ["(empty)"];
-  const shown = payload.subarray(0, MAX_SHOWN_BYTES);
-  const left = payload.length - shown.length;
+  const isText = isUtf8(payload);
+  // Before it is cut: a password must not be cut in two.
+  const whole = isText ? Buffer.from(redact(Buffer.from(payload).toString("utf8"))) : payload;
+  const shown = whole.subarray(0, MAX_SHOWN_BYTES);
+  const left = whole.length - shown.length;
   return [
-    ...(isUtf8(payload) ? textLines(shown) : hexLines(shown)),
+    ...(isText ? textLines(shown) : hexLines(shown)),
     ...(left > 0 ? ["", `${bytesText(left)} more: --out FILE writes it all`] : []),
   ];
 }

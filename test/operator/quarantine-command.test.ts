@@ -196,6 +196,13 @@ describe("a message as it is printed", () => {
     expect(odd[0]).toBe(`  x${"\u00e9".repeat(2_047)}`);
   });
 
+  test("names no password, even where it is cut", () => {
+    const url = "rtsp://viewer:hunter2@cam/x";
+    const text = `{"a":"${"x".repeat(4_070)}${url}","b":"${url}"}`;
+    expect(payloadLines(Buffer.from(text)).join("\n")).not.toMatch(/viewer|hunter/);
+    expect(payloadLines(Buffer.from(`{"b":"${url}"}`))).toEqual(['  {"b":"rtsp://***@cam/x"}']);
+  });
+
   test("that is empty is called so", () => {
     expect(payloadLines(new Uint8Array())).toEqual(["(empty)"]);
   });
