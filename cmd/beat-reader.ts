@@ -40,8 +40,11 @@ export function startBeatReader(options: BeatReaderOptions): BeatReader {
   const readOn = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       try {
-        reader = await open(options, wanted);
-        options.book.opened();
+        const asked = wanted;
+        reader = await open(options, asked);
+        // Nobody could close it while it was being opened.
+        if (stopping.signal.aborted || asked !== wanted) await reader.close();
+        else options.book.opened();
         options.log.debug(`heartbeats are no longer read: ${await reader.ended}`);
       } catch (error) {
         options.log.debug(`heartbeats can't be read: ${messageOf(error)}`);

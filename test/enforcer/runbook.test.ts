@@ -27,7 +27,7 @@ function said(output: string, word: string): string[] {
   return output
     .split("\n")
     .filter((line) => line.startsWith("{") && line.includes(word))
-    .map((line) => String((JSON.parse(line) as { msg: string }).msg));
+    .map((line) => (JSON.parse(line) as { msg: string }).msg);
 }
 
 async function untilOnline(host: Host): Promise<void> {
