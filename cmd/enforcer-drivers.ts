@@ -35,6 +35,7 @@ export function openDrivers(context: Context, parts: DriverParts): Drivers {
   const processes = openProcesses(context, parts);
   return new Map([
     ["camera", processes],
+    ["camera_host", processes],
     ["command", processes],
     ...unitDrivers(context, parts.hooks),
   ]);

@@ -12,6 +12,7 @@ import { lookAtRuns } from "../lib/enforcer/look-at-runs.ts";
 import { readKept } from "../lib/enforcer/memory-file.ts";
 import { hostProcesses } from "../lib/runner/host-processes.ts";
 import type { Context } from "./context.ts";
+import { withCameraHost } from "./hosted-cameras.ts";
 import { decideSettings, memoryFile, runsDir } from "./enforcer-options.ts";
 
 /** A first look judges no silence: missed checks are counted from an enforcer's start on. */
@@ -23,6 +24,9 @@ const UNHEARD = {
   vramMb: null,
 } as const;
 
+/** Kinds whose processes an enforcer makes. */
+const OURS: ReadonlySet<string> = new Set(["camera", "camera_host", "command"]);
+
 /** One line of the answer. */
 interface Planned {
   readonly action: "start" | "stop" | "take over" | "event";
@@ -31,7 +35,7 @@ interface Planned {
 }
 
 export function dryRun(context: Context, asJson: boolean): void {
-  const fleet = loadFleet(context.paths.fleetFile, context.environment);
+  const fleet = withCameraHost(loadFleet(context.paths.fleetFile, context.environment));
   const planned = plan(context, fleet);
   if (asJson) process.stdout.write(`${JSON.stringify({ actions: planned }, null, 2)}\n`);
   else process.stdout.write(textOf(planned));
@@ -53,7 +57,7 @@ function plan(context: Context, fleet: Fleet): Planned[] {
 function observedOf(fleet: Fleet, runs: Map<RunnerId, RunSeen>, now: number): Observed {
   const seen = new Map([...runs].map(([runner, run]) => [runner, { run, beats: UNHEARD }]));
   for (const [runner, { driver }] of fleet.runners) {
-    const isOurs = driver.kind === "camera" || driver.kind === "command";
+    const isOurs = OURS.has(driver.kind);
     if (isOurs && !seen.has(runner)) seen.set(runner, { run: { kind: "none" }, beats: UNHEARD });
   }
   return { runners: seen, blindSince: now, sightedAt: null };

@@ -22,6 +22,7 @@ import { openDrivers } from "./enforcer-drivers.ts";
 import type { OwnCommands } from "./enforcer-drivers.ts";
 import { decideSettings, enforcerRunner, memoryFile, openBeatBook } from "./enforcer-options.ts";
 import { followFleetFile } from "./fleet-watch.ts";
+import { withCameraHost } from "./hosted-cameras.ts";
 import { natsOptions } from "./nats-options.ts";
 import { openOrderDesk } from "./order-desk.ts";
 import type { OrderDesk } from "./order-desk.ts";
@@ -54,7 +55,7 @@ export async function startFleetRunners(
   const pipeline = openPipeline(context, options, closers);
   const ffmpeg = await findFfmpeg(context, options);
   const book = openBeatBook(context);
-  let { fleet } = options;
+  let fleet = withCameraHost(options.fleet);
   const enforcer = await startEnforcer({
     fleet,
     settings: decideSettings(context.settings),
@@ -73,7 +74,7 @@ export async function startFleetRunners(
   const attached = attach(context, { nc: pipeline.connected, book, enforcer, fleet: () => fleet });
   closers.push("orders and heartbeats", async () => await attached.close());
   const unfollow = followFleetFile(context, options.fleetVersion, (changed) => {
-    fleet = changed;
+    fleet = withCameraHost(changed);
     log.info({ runners: fleet.runners.size }, "the fleet file has changed");
     enforcer.setFleet(fleet);
     attached.follow();

@@ -101,7 +101,9 @@ export type Driver =
   | CommandEntry
   | { readonly kind: "docker"; readonly container: string }
   | { readonly kind: "systemd"; readonly unit: string }
-  | { readonly kind: "external" };
+  | { readonly kind: "external" }
+  /** The process that drives this host's hosted cameras; in no file, the enforcer adds it. */
+  | { readonly kind: "camera_host" };
 
 /** How a runner is restarted; undefined: as configured. */
 export interface RestartOverrides {

@@ -180,7 +180,7 @@ class Loop implements Enforcer {
     const known = [...this.#known()].map(([runner, driver]) => [runner, driver] as const);
     return known.flatMap(([runner, driver]) => {
       const kind = this.#fleet.runners.get(runner)?.driver.kind ?? "command";
-      const isOurs = kind === "camera" || kind === "command";
+      const isOurs = kind === "camera" || kind === "command" || kind === "camera_host";
       const { kind: seen } = driver.observe(runner);
       const isAlive = seen === "running" || seen === "stopping";
       return isOurs && isAlive ? [[runner, driver] satisfies [RunnerId, Driver]] : [];

@@ -160,7 +160,7 @@ class ProcessDriver implements Driver {
 
   #newRecord(entry: FleetEntry, run: number, attempt: number) {
     const { runner, driver } = entry;
-    const kind = driver.kind === "camera" ? ("camera" as const) : ("command" as const);
+    const kind = driver.kind === "command" ? ("command" as const) : ("camera" as const);
     const mark = `${run}-${randomBytes(6).toString("hex")}`;
     const begun = { beats: null, seen: 0, lastWords: null, end: null, lastReport: null };
     const flags = { isTold: false, isSettled: false };
@@ -202,7 +202,9 @@ class ProcessDriver implements Driver {
 
   #ownArgv({ runner, driver }: FleetEntry): string[] {
     const { own } = this.#options;
-    const words = driver.kind === "camera" ? ["runner", runner] : ["run", "--runner", runner];
+    const isCommand = driver.kind === "command";
+    const camera = driver.kind === "camera_host" ? "--host" : runner;
+    const words = isCommand ? ["run", "--runner", runner] : ["runner", camera];
     return [own.file, ...own.args, ...words, "--supervised"];
   }
 
