@@ -25,7 +25,7 @@ export function startEnforcerBeats(
 ): () => Promise<void> {
   const { heartbeat } = context.settings;
   const runner = enforcerRunner();
-  const usage = createUsageMeter(process.pid);
+  const usage = createUsageMeter(process.pid, { isAlone: true });
   const health = openHealthChecks(context, (result) => {
     const { ok, message } = result;
     context.log[ok ? "info" : "warn"]({ check: result.check }, message);

@@ -25,6 +25,8 @@ export interface ProcessUsage {
 export type UsageMeter = () => ProcessUsage | undefined;
 
 export interface UsageMeterOptions {
+  /** Leaves out what the process has started: for one whose children are counted by themselves. */
+  readonly isAlone?: boolean;
   /** Where the memory of GPUs is to be told too. */
   readonly gpu?: GpuMemory;
   readonly host?: HostMeter;
@@ -35,10 +37,11 @@ export interface UsageMeterOptions {
 /** Makes a meter whose CPU figure covers the time between two calls. */
 export function createUsageMeter(rootPid: number, options: UsageMeterOptions = {}): UsageMeter {
   const { gpu, host = openHostMeter(), nowMs = () => performance.now() } = options;
+  const maxProcesses = options.isAlone === true ? 1 : MAX_TREE;
   let ticksBefore = new Map<string, number>();
   let timeBefore: number | undefined;
   return () => {
-    const tree = processTree(rootPid);
+    const tree = processTree(rootPid, maxProcesses);
     if (tree.length === 0) return undefined;
     const now = nowMs();
     const { ticks, used } = countTicks(tree, ticksBefore);
@@ -83,10 +86,10 @@ function residentKb(pid: number): number {
 }
 
 /** The pid and its descendants; empty when it is gone. */
-function processTree(rootPid: number): number[] {
+function processTree(rootPid: number, maxProcesses: number): number[] {
   if (readProcessStat(rootPid) === undefined) return [];
   const tree = [rootPid];
-  for (let at = 0; at < tree.length && tree.length < MAX_TREE; at++) {
+  for (let at = 0; at < tree.length && tree.length < maxProcesses; at++) {
     tree.push(...childrenOf(tree[at] ?? 0));
   }
   return tree;

@@ -112,4 +112,16 @@ describe("the use of a process tree", () => {
     process.kill(-pid, "SIGKILL");
     await waitFor(() => measure() === undefined);
   });
+
+  it("is that of the process alone where what is below it counts by itself", async () => {
+    const pid = start("sleep 60 & sleep 60 & wait");
+    const whole = createUsageMeter(pid);
+    const alone = createUsageMeter(pid, { isAlone: true });
+    const both = await waitFor(() => {
+      const [all, own] = [whole()?.memoryMb ?? 0, alone()?.memoryMb ?? 0];
+      return all > own * 1.5 ? { all, own } : undefined;
+    });
+    expect(both.own).toBeGreaterThan(0);
+    process.kill(-pid, "SIGKILL");
+  });
 });
