@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { readUpRecord } from "../../cmd/up-record.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { runCommand } from "./command-line.ts";
@@ -44,6 +45,8 @@ async function untilAllOnline(up: RunningUp, timeoutMs = MINUTE_MS): Promise<Map
   );
 }
 
+/** Commands of `up` other than its runners. */
+const PARTS = /nats-server|runbeat\.js (api|projector)/;
 const QUIET = "[sleep, '1000']";
 /** Nothing but KILL ends it, and that comes last. */
 const STUBBORN = "[sh, -c, 'trap : TERM INT HUP; while :; do sleep 0.1; done']";
@@ -116,6 +119,27 @@ describe("runbeat up", { timeout: TEST_MS }, () => {
     }
     up.child.kill("SIGTERM");
     expect(await up.ended).toEqual({ code: 0, signal: null });
+    await untilGone(up);
+  });
+
+  it("leaves its runners to the next one when it is killed outright, and nothing else", async () => {
+    const up = startUp();
+    const { natsUrl } = await up.record();
+    const before = await untilAllOnline(up);
+    up.child.kill("SIGKILL");
+    expect(await up.ended).toEqual({ code: null, signal: "SIGKILL" });
+    await waitFor(() => processesOf(up.folder).every(({ command }) => !PARTS.test(command)));
+    const env = { RUNBEAT_DATA_DIR: up.dataDir, RUNBEAT_NATS_PORT: new URL(natsUrl).port };
+    const next = { ...startUp({ env }), dataDir: up.dataDir };
+    const record = async () =>
+      await waitFor(() => readUpRecord(next), { timeoutMs: MINUTE_MS, what: "the next one" });
+    const after = await untilAllOnline({ ...next, record });
+    for (const [runner, { process }] of before) {
+      if (runner.startsWith("service/enforcer/")) continue;
+      expect(after.get(runner)?.process.pid).toBe(process.pid);
+    }
+    next.child.kill("SIGTERM");
+    expect(await next.ended).toEqual({ code: 0, signal: null });
     await untilGone(up);
   });
 
