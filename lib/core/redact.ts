@@ -10,6 +10,10 @@ export const MASK = "***";
 /** A URL within a URL has its own marks encoded; a login is never longer than this. */
 const ENCODED_LOGIN = /(%3A%2F%2F)[^\s&"'<>]{1,256}(?=%40)/gi;
 
+/** Whoever knows the long last part of an RTMP address may stream to it. */
+const STREAM_KEY =
+  /(\brtmp[a-z]{0,2}:\/\/[^\s/]{1,255}\/[^\s/]{1,64}\/)(?=[\w-]{0,127}\d)[\w-]{16,128}(?![\w-])/gi;
+
 /** curl's way of giving a user and a password. */
 const USER_OPTION = /^(?:-u|-U|--user|--proxy-user)$/;
 
@@ -19,7 +23,8 @@ const USER_OPTION = /^(?:-u|-U|--user|--proxy-user)$/;
  */
 export function redact(text: string): string {
   const masked = text.includes("://") ? maskLogins(text, MASK) : text;
-  const shown = masked.includes("%") ? masked.replace(ENCODED_LOGIN, `$1${MASK}`) : masked;
+  const within = masked.includes("%") ? masked.replace(ENCODED_LOGIN, `$1${MASK}`) : masked;
+  const shown = masked.includes("://") ? within.replace(STREAM_KEY, `$1${MASK}`) : within;
   return maskNamed(shown, MASK);
 }
 

@@ -140,6 +140,12 @@ describe("a secret with a name is masked", () => {
       "rtsp://10.0.0.5:554/user=admin&password=hunter2&channel=1",
       "rtsp://10.0.0.5:554/user=admin&password=***&channel=1",
     ],
+    ["rtmp://live.example/app/live_7_a8Zb3kQw9x", "rtmp://live.example/app/***"],
+    [
+      "to rtmps://live.example:443/live2/ab1d-ef2h-ij3l-mn4p failed",
+      "to rtmps://live.example:443/live2/*** failed",
+    ],
+    ["rtmp://cam.example/live/front-door", "rtmp://cam.example/live/front-door"],
     ["password=hunter2", "password=***"],
     ["password: hunter2, user: me", "password: ***, user: me"],
     ["CAMERA_PASSWORD='hun ter2' start", "CAMERA_PASSWORD='***' start"],
@@ -300,6 +306,7 @@ describe("a hostile line of a megabyte", () => {
     ["cookie: "],
     ["\\"],
     ["rtsp://'"],
+    ["rtmp://a/b/"],
     [" \t"],
   ])("of %j is done with in time", (piece) => {
     const line = piece.repeat(Math.ceil(1_000_000 / piece.length));
