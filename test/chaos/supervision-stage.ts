@@ -73,6 +73,13 @@ export async function openSupervisionStage(): Promise<SupervisionStage> {
   };
 }
 
+/** The enforcer that runs now has taken over what lives, as it says itself. */
+export function enforcerServes({ folder, enforcer }: SupervisionStage): boolean {
+  const own = `"process":${enforcer.pids.at(-1)},`;
+  const lines = readFileSync(join(folder, "enforcer.log"), "utf8").split("\n");
+  return lines.some((line) => line.includes(own) && line.includes("the enforcer runs the fleet"));
+}
+
 /** A process that was started here, by whomever. */
 export interface Living {
   readonly pid: number;

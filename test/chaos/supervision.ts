@@ -14,6 +14,7 @@ import type { EventFacts } from "./supervision-checks.ts";
 import {
   FAILING,
   RUNNERS,
+  enforcerServes,
   livingOf,
   openSupervisionStage,
   runsByMark,
@@ -89,6 +90,8 @@ class SupervisionRun {
       if (round % 10 === 0) say(`${round} rounds, ${JSON.stringify(this.#kills)}`);
     }
     await this.#everyRunnerRuns();
+    // They may run on while it is still on its way: it must be there to stop them.
+    await waitFor(() => enforcerServes(stage), { what: "the enforcer serving" });
     looking.abort();
     await looks;
     await stage.enforcer.stop();

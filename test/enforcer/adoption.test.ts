@@ -88,13 +88,17 @@ runners: { ${ID}: { command: [sh, -c, "echo bye >&2; sleep 0.3; exit 5"] } }`);
   });
 
   it("tells no second end where the first was told before the wrapper was gone", async () => {
-    const before = await openDriver(`
-runners: { ${ID}: { command: [sh, -c, "trap '' TERM; setsid sleep 100 & sleep 0.1; exit 5"] } }`);
+    let killed: Promise<void> | undefined;
+    const onReport = ({ report }: RunReport): void => {
+      if (report.event === "exited") killed = abandon(before);
+    };
+    const before = await openDriver(`runners: { ${ID}: { command: [sh, -c, "exit 5"] } }`, {
+      hooks: { onReport, onChange: () => {} },
+    });
     before.start();
-    // What has left its group keeps the run from being over for two seconds.
-    await waitFor(() => before.record().seen === 2);
-    expect(before.record().end).toBeNull();
-    await abandon(before);
+    await waitFor(() => killed !== undefined);
+    await killed;
+    expect(before.record()).toMatchObject({ seen: 2, end: null });
     const rig = await openDriver(NO_FLEET, {}, before);
     expect(await rig.ended()).toMatchObject({ reason: "exit code 5" });
     expect(rig.events().filter((event) => event !== "adopted")).toEqual([]);
