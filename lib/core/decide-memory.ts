@@ -58,7 +58,14 @@ const memorySchema = z.object({
   /** Until then nothing is restarted for silence. */
   graceUntil: z.number(),
   /** Runners that fell silent at the same moment; it was told. */
-  hush: z.object({ members: z.array(z.string()), from: z.number() }).nullable(),
+  hush: z
+    .object({
+      members: z.array(z.string()),
+      from: z.number(),
+      /** Since when some of them are heard again. */
+      heardAt: z.number().nullable(),
+    })
+    .nullable(),
   runners: z.record(z.string(), runnerSchema),
 });
 
@@ -141,9 +148,11 @@ export function shiftTimes(memory: EnforcerMemory, byMs: number): EnforcerMemory
       Object.entries(runner.over).map(([limit, since]) => [limit, since + byMs]),
     ),
   }));
-  const { at, checkedAt, graceUntil } = memory;
+  const { at, checkedAt, graceUntil, hush } = memory;
+  const heardAt = hush?.heardAt == null ? null : hush.heardAt + byMs;
   return {
     ...memory,
+    hush: hush && { ...hush, heardAt },
     at: at + byMs,
     checkedAt: checkedAt + byMs,
     graceUntil: graceUntil + byMs,

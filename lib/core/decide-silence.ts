@@ -52,11 +52,15 @@ export function findHush(
   return { members: members.map(({ runner }) => runner), from, of: beating };
 }
 
-/** A hush goes on until half of those that it befell, and that are to run, are heard again. */
-export function isHushed(members: readonly RunnerId[], observed: Observed): boolean {
+/** How many of those that a hush befell are heard again: none, some, or so many that it is over. */
+export function heardAgain(
+  members: readonly RunnerId[],
+  observed: Observed,
+): "none" | "some" | "enough" {
   const seen = members.flatMap((runner) => observed.runners.get(runner) ?? []);
   const heard = seen.filter(({ beats }) => beats.status === "online");
-  return heard.length * 2 < seen.length;
+  if (heard.length * 2 >= seen.length) return "enough";
+  return heard.length > 0 ? "some" : "none";
 }
 
 /** Whether the hush may be why a runner is silent: it was heard, if at all, before it and not since. */

@@ -11,7 +11,7 @@ import { newRunnerMemory, runnersOf, shiftTimes } from "./decide-memory.ts";
 import type { EnforcerMemory, RunnerMemory } from "./decide-memory.ts";
 import { decideRunner, isOwn } from "./decide-runner.ts";
 import type { Look } from "./decide-runner.ts";
-import { findHush, isHushed, isInHush } from "./decide-silence.ts";
+import { findHush, heardAgain, isInHush } from "./decide-silence.ts";
 import type { Hush } from "./decide-silence.ts";
 import type { EventData, EventType } from "./event.ts";
 import type { Fleet } from "./fleet.ts";
@@ -104,9 +104,9 @@ function followHush(
 ): void {
   const known = (memory.hush?.members ?? []) as RunnerId[];
   const wanted = known.filter((runner) => fleet.runners.has(runner) && isUp(memory, runner));
-  if (isHushed(wanted, observed)) return;
+  if (known.length > 0 && isHushGoingOn(memory, heardAgain(wanted, observed), settings)) return;
   const hush = findHush(fleet, observed, settings);
-  memory.hush = hush === undefined ? null : { members: [...hush.members], from: hush.from };
+  memory.hush = hush === undefined ? null : { ...hushKept(hush), heardAt: null };
   if (hush !== undefined) {
     const value = hush.members.length;
     event(settings.self, "check_failed", { check: HUSH_CHECK, message: hushText(hush), value });
@@ -116,6 +116,26 @@ function followHush(
     // Who was not heard yet gets its turn.
     memory.graceUntil = memory.at + settings.outageGraceSec * 1000;
   }
+}
+
+/**
+ * It is over once half of its runners are heard again. Where some are, the others get their turn:
+ * who is silent after the grace period is so by itself.
+ */
+function isHushGoingOn(
+  memory: EnforcerMemory,
+  heard: ReturnType<typeof heardAgain>,
+  { outageGraceSec }: DecideSettings,
+): boolean {
+  const { hush, at } = memory;
+  if (hush === null || heard === "enough") return false;
+  const heardAt = heard === "some" ? (hush.heardAt ?? at) : null;
+  memory.hush = { ...hush, heardAt };
+  return heardAt === null || at - heardAt < outageGraceSec * 1000;
+}
+
+function hushKept({ members, from }: Hush): { members: string[]; from: number } {
+  return { members: [...members], from };
 }
 
 /** What is not to run will not be heard again. */

@@ -194,7 +194,7 @@ describe("runbeat up", { timeout: TEST_MS }, () => {
       },
     });
     expect(third.code).toBe(1);
-    expect(third.stderr).toMatch(/Another enforcer holds .*enforcer\.lock/);
+    expect(third.stderr).toMatch(/Another enforcer \(process \d+\) holds .*enforcer\.lock/);
     expect((await fetch(`${apiUrl}/livez`)).status).toBe(200);
   });
 });

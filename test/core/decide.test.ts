@@ -111,6 +111,23 @@ describe("deciding what to do about silence", () => {
     ]);
   });
 
+  it("begins no second cooldown when what hangs ends in the first, and tries again after it", () => {
+    const rig = new Rig(ONE);
+    rig.world.muffled.add(idOf(A));
+    rig.pass(400);
+    expect(rig.story(A).at(-1)).toMatch(/restart_exhausted$/);
+    rig.kill(A);
+    rig.pass(700);
+    const story = rig.story(A).map((line) => line.replace(/^\d+ /, ""));
+    const from = story.indexOf("restart_exhausted");
+    expect(story.slice(from, from + 4)).toEqual([
+      "restart_exhausted",
+      "restart_reset",
+      "restart_scheduled",
+      "start 1",
+    ]);
+  });
+
   it("counts a runner that never beats after its start grace", () => {
     const rig = new Rig(ONE);
     rig.world.muffled.add(idOf(A));

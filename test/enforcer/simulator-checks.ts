@@ -18,7 +18,12 @@ interface Record {
   mayStartFresh: boolean;
   /** It may be ended: changed, removed or ordered. */
   mayStop: boolean;
+  /** The enforcer knows it as it was some time ago. */
+  isStale: boolean;
 }
+
+/** What follows from knowledge that is no longer true is done once more. */
+const STALE_REASONS = ["its entry in the fleet file has changed", "it was stopped by an operator"];
 
 export class SimChecks {
   readonly #world: SimWorld;
@@ -33,7 +38,13 @@ export class SimChecks {
   of(runner: RunnerId): Record {
     let record = this.#records.get(runner);
     if (record === undefined) {
-      record = { restarts: [], downSince: null, mayStartFresh: true, mayStop: false };
+      record = {
+        restarts: [],
+        downSince: null,
+        mayStartFresh: true,
+        mayStop: false,
+        isStale: false,
+      };
       this.#records.set(runner, record);
     }
     return record;
@@ -42,6 +53,12 @@ export class SimChecks {
   /** From here on a new count, a start or a stop of this runner is right. */
   excuse(runner: RunnerId): void {
     Object.assign(this.of(runner), { restarts: [], mayStartFresh: true, mayStop: true });
+    this.of(runner).downSince = null;
+  }
+
+  /** An older memory came back: counts and denials since are forgotten, but nobody may be harmed. */
+  stale(runner: RunnerId): void {
+    Object.assign(this.of(runner), { restarts: [], mayStartFresh: true, isStale: true });
     this.of(runner).downSince = null;
   }
 
@@ -82,7 +99,7 @@ export class SimChecks {
   #stopped({ runner, reason }: Extract<Action, { kind: "stop" }>, fleet: Fleet): void {
     const { world, record } = { world: this.#world, record: this.of(runner) };
     if (!world.isAlive(runner)) fail(`${runner} is stopped but does not live`);
-    if (record.mayStop) {
+    if (record.mayStop || (record.isStale && STALE_REASONS.includes(reason))) {
       // What replaces it is no restart of a failure.
       record.mayStartFresh = true;
       return;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { simulate } from "./simulator.ts";
 
-const HISTORIES = 2_000;
+const HISTORIES = 1_300;
 const WEEK_MS = 7 * 86_400_000;
 /** Set to play one history again, e.g. RUNBEAT_SIM_SEED=17. */
 const ONE_SEED = process.env["RUNBEAT_SIM_SEED"];

@@ -16,7 +16,7 @@ const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const TICK_MS = 15 * SECOND;
 /** Silence for longer than its threshold, three checks, the ladder, and the longest wait. */
-const CALM_MS = 15 * MINUTE;
+const CALM_MS = 30 * MINUTE;
 
 export interface History {
   readonly simulatedMs: number;
@@ -47,6 +47,8 @@ class Simulation {
   #fleet: Fleet;
   #memory: EnforcerMemory;
   #saved: EnforcerMemory;
+  /** As it was some time ago, for a disk that was full since. */
+  #older: EnforcerMemory;
   #downUntil: number | null = null;
   #muffledUntil = Infinity;
   #nextTickAt = 0;
@@ -65,6 +67,7 @@ class Simulation {
     this.#fleet = this.#newFleet();
     this.#memory = newMemory("sim", this.#world.wall);
     this.#saved = this.#memory;
+    this.#older = this.#memory;
     this.#from = this.#world.now;
     this.#nextTickAt = this.#from;
   }
@@ -90,6 +93,7 @@ class Simulation {
     this.#isCalm = true;
     this.#world.endOutage();
     this.#world.muffled.clear();
+    for (const { run } of this.#world.runners.values()) if (run !== null) run.exitsAt = Infinity;
     const end = this.#world.now + CALM_MS;
     while (this.#world.now < end) this.#step(end);
     for (const { runner, driver } of this.#fleet.runners.values()) {
@@ -135,6 +139,7 @@ class Simulation {
     if (crash === "before saving") return;
     this.#memory = memory;
     this.#saved = memory;
+    if (this.#random.chance(0.02)) this.#older = memory;
     if (crash === "after saving") return;
     const done = crash === undefined ? actions.length : this.#random.below(actions.length + 1);
     for (const action of actions.slice(0, done)) {
@@ -206,9 +211,7 @@ class Simulation {
   #restartEnforcer(): void {
     this.#downUntil = null;
     const { wall, now } = this.#world;
-    const saved = this.#random.chance(0.05)
-      ? undefined
-      : parseMemory(JSON.parse(JSON.stringify(this.#saved)));
+    const saved = this.#readMemory();
     if (saved === undefined) for (const runner of this.#all) this.#checks.excuse(runner);
     const memory = saved ?? newMemory(`sim${now}`, wall);
     this.#memory = resumed({ ...memory, graceUntil: wall + 60 * SECOND }, wall);
@@ -220,6 +223,14 @@ class Simulation {
     }
     this.#nextTickAt = now;
     this.#look();
+  }
+
+  /** Now and then there is none, or the disk was full and it is an old one. */
+  #readMemory(): EnforcerMemory | undefined {
+    if (this.#random.chance(0.05)) return undefined;
+    const isOld = this.#random.chance(0.1);
+    if (isOld) for (const runner of this.#all) this.#checks.stale(runner);
+    return parseMemory(JSON.parse(JSON.stringify(isOld ? this.#older : this.#saved)));
   }
 
   #order(): void {
