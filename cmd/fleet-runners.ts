@@ -50,8 +50,21 @@ export async function startFleetRunners(
   context: Context,
   options: FleetRunnersOptions,
 ): Promise<FleetRunners> {
-  const { log } = context;
   const closers = new Closers();
+  try {
+    return await start(context, options, closers);
+  } catch (error) {
+    await closers.closeAll(context.log);
+    throw error;
+  }
+}
+
+async function start(
+  context: Context,
+  options: FleetRunnersOptions,
+  closers: Closers,
+): Promise<FleetRunners> {
+  const { log } = context;
   const pipeline = openPipeline(context, options, closers);
   const ffmpeg = await findFfmpeg(context, options);
   const book = openBeatBook(context);
