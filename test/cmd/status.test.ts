@@ -1,5 +1,6 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -49,24 +50,25 @@ describe("runbeat status", { timeout: 120_000 }, () => {
       },
     });
     const { apiUrl } = await up.record();
+    const enforcer = `service/enforcer/${hostname().replaceAll(/[^A-Za-z0-9_-]/g, "-")}`;
     const answer = await waitFor(
       async () => {
         const found = await json(up);
         const { online, offline } = found.summary.status;
-        return online === 1 && offline === 1 && found;
+        return online === 2 && offline === 1 && found;
       },
-      { timeoutMs: 30_000, what: "one runner online and one never seen" },
+      { timeoutMs: 30_000, what: "a runner and the enforcer online, and one never seen" },
     );
-    expect(answer.items.map(({ runner, status }) => [runner, status])).toEqual([
-      ["service/vpn/main", "offline"],
-      ["process/steady/default", "online"],
-    ]);
-    expect(answer.summary).toMatchObject({ total: 2, status: { stale: 0, unknown: 0 } });
+    expect(answer.items[0]).toMatchObject({ runner: "service/vpn/main", status: "offline" });
+    const online = answer.items.slice(1).map(({ runner, status }) => `${runner} ${status}`);
+    expect(online.toSorted()).toEqual(["process/steady/default online", `${enforcer} online`]);
+    expect(answer.summary).toMatchObject({ total: 3, status: { stale: 0, unknown: 0 } });
     expect(Date.parse(answer.as_of.time)).toBeGreaterThan(0);
 
-    expect((await json(up, "--status", "online")).items).toHaveLength(1);
+    expect((await json(up, "--status", "online")).items).toHaveLength(2);
     expect((await json(up, "--kind", "service,worker")).items).toMatchObject([
       { runner: "service/vpn/main" },
+      { runner: enforcer },
     ]);
     expect((await json(up, "-q", "STEADY")).items).toMatchObject([
       { runner: "process/steady/default" },
