@@ -86,7 +86,10 @@ export async function watchCamera(options: WatchOptions): Promise<WatchedCamera>
     labels: { analyser: analyser.name, ffmpeg: options.ffmpeg.version, ...order.labels },
     onTransition: (transition) => {
       const { from, to, reason } = transition;
-      log.info({ runner, from, to, reason }, `the camera is ${to}`);
+      log.info(
+        { runner, from, to, reason },
+        from === to ? "the camera fails" : `the camera is ${to}`,
+      );
       options.onTransition?.(transition);
       beats?.beat();
     },

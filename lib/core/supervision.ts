@@ -84,7 +84,9 @@ export function cameraEvent(
   from: CameraState,
   to: CameraState,
 ): Extract<EventType, `camera_${string}`> | undefined {
-  if (from === to) return undefined;
+  // It fails in another way than before.
+  if (from === to)
+    return to === "reconnecting" || to === "degraded" ? "camera_degraded" : undefined;
   if (to === "healthy") return "camera_online";
   if (to === "offline") return "camera_offline";
   // Its first failure shows too: a short one would leave no trace but a camera_online.

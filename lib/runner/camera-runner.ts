@@ -95,6 +95,8 @@ class Runner implements CameraRunner {
   private readonly options: CameraRunnerOptions;
   private readonly queue: FrameQueue;
   private readonly log = createTransitionLog();
+  /** Faults that were told of since the camera was last healthy. */
+  private readonly toldFaults = new Set<string>();
   private readonly picture: PictureWatch;
   private readonly guard: CameraGuard | undefined;
   private watch: Watch = NEW_WATCH;
@@ -253,16 +255,27 @@ class Runner implements CameraRunner {
     this.watch = afterFailure(this.watch, performance.now(), fault, policy);
     this.retryMs = retryDelayMs(this.watch, policy, random());
     this.error = `${faultText(fault)}. ${retryText(this.watch, policy, this.retryMs)}`;
-    this.changeState(this.error);
+    const isNew = !this.toldFaults.has(fault.name);
+    this.toldFaults.add(fault.name);
+    if (!this.changeState(this.error) && isNew) this.tellFault(this.error);
     onError?.(this.error);
     if (this.retryMs === null) return;
     this.retryTimer = setTimeout(() => this.connect(), this.retryMs);
   }
 
-  private changeState(reason: string): void {
+  /** Whether it is another one now. */
+  private changeState(reason: string): boolean {
     const state = cameraState(this.watch, performance.now(), this.options.policy);
+    if (state === "healthy") this.toldFaults.clear();
     const transition = this.log.move(state, reason, Date.now());
     if (transition !== undefined) this.options.onTransition?.(transition);
+    return transition !== undefined;
+  }
+
+  /** Each fault once between two good times: a camera that never worked has a time line too. */
+  private tellFault(reason: string): void {
+    const { state } = this.log;
+    this.options.onTransition?.({ from: state, to: state, reason, at: Date.now() });
   }
 }
 

@@ -2,7 +2,7 @@
 import { AppError } from "../core/errors.ts";
 import type { CameraState } from "../core/heartbeat.ts";
 
-/** A change of the camera's state, and why. */
+/** A change of the camera's state, and why. `from` is `to` where it fails in another way than before. */
 export interface CameraTransition {
   readonly from: CameraState;
   readonly to: CameraState;

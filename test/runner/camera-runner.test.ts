@@ -131,7 +131,13 @@ describe("a camera runner", () => {
       { ...QUICK, maxFailures: 5 },
     );
     await waitFor(() => camera.collect().camera_state === "offline");
-    expect(transitions.map(({ to }) => to)).toEqual(["degraded", "offline"]);
+    // The first failure is told as well, the next ones of the same kind are not.
+    expect(transitions.map(({ from, to }) => `${from} ${to}`)).toEqual([
+      "reconnecting reconnecting",
+      "reconnecting degraded",
+      "degraded offline",
+    ]);
+    expect(transitions[0]?.reason).toContain("Failure 1 of 5");
     expect(errors).toHaveLength(5);
     expect(errors.at(-1)).toContain("Given up after failure 5 of 5");
     expect(camera.collect()).toMatchObject({

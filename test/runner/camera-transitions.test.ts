@@ -71,6 +71,8 @@ describe("the transitions of a camera", () => {
     expect(cameraEvent("offline", "reconnecting")).toBeUndefined();
     expect(cameraEvent("reconnecting", "healthy")).toBe("camera_online");
     expect(cameraEvent("healthy", "healthy")).toBeUndefined();
+    expect(cameraEvent("offline", "offline")).toBeUndefined();
+    expect(cameraEvent("reconnecting", "reconnecting")).toBe("camera_degraded");
   });
 
   it("are never impossible, whatever happens to the camera", () => {
