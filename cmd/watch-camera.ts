@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import type { CameraSession, SessionEnd } from "../lib/core/camera-session.ts";
 import type { CheckResult } from "../lib/core/health-checks.ts";
+import type { RunnerId } from "../lib/core/runner-id.ts";
 import type { RunOrder } from "../lib/core/supervision.ts";
 import { backendFor } from "../lib/ffmpeg/hardware.ts";
 import { openFfmpegSession } from "../lib/ffmpeg/session.ts";
@@ -21,6 +22,7 @@ import { cameraOf } from "./camera-options.ts";
 import { startCameraOutputs } from "./camera-outputs.ts";
 import type { Context } from "./context.ts";
 import { withHealth } from "./health-checks.ts";
+import type { Logger } from "./log.ts";
 import { openResourceCare } from "./resource-guard.ts";
 import type { ResourceCare } from "./resource-guard.ts";
 
@@ -59,6 +61,10 @@ function identityOf({ runner, intervalSec }: RunOrder) {
   };
 }
 
+function sayChange(log: Logger, runner: RunnerId, { from, to, reason }: CameraTransition): void {
+  log.info({ runner, from, to, reason }, from === to ? "the camera fails" : `the camera is ${to}`);
+}
+
 /** Watches from now on. @throws AppError `invalid` for an analyser that there is none of. */
 export async function watchCamera(options: WatchOptions): Promise<WatchedCamera> {
   const { context, order, isHosted = false } = options;
@@ -85,11 +91,7 @@ export async function watchCamera(options: WatchOptions): Promise<WatchedCamera>
     measure: () => measure(),
     labels: { analyser: analyser.name, ffmpeg: options.ffmpeg.version, ...order.labels },
     onTransition: (transition) => {
-      const { from, to, reason } = transition;
-      log.info(
-        { runner, from, to, reason },
-        from === to ? "the camera fails" : `the camera is ${to}`,
-      );
+      sayChange(log, runner, transition);
       options.onTransition?.(transition);
       beats?.beat();
     },
