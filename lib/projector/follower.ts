@@ -27,8 +27,8 @@ const BACKLOG_MESSAGES = 2_000;
 const MAX_BATCH_MS = 3_000;
 const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 5_000;
-/** After another worker was found to fold the same projection. */
-const STAND_BY_MS = 2_000;
+/** Another worker that was found to fold the same has stopped when it commits nothing for so long. */
+const STAND_BY_MS = 5_000;
 
 /** Another worker has folded: the rows in memory are not the newest. */
 class Overtaken extends Error {}
@@ -176,6 +176,17 @@ export class Follower {
     };
   }
 
+  /** Lets another worker go on for as long as it does: two that take turns undo each other's work. */
+  async #standBy(): Promise<void> {
+    const { checkpoints } = this.#options;
+    const place = () =>
+      this.#folds.map(({ checkpoint }) => checkpoints.read(checkpoint)?.seq ?? 0).join();
+    for (let before = "", now = place(); before !== now && !this.#isClosing; now = place()) {
+      before = now;
+      await this.#rest(STAND_BY_MS);
+    }
+  }
+
   async #pause(reason: { why: string; waitMs: number }): Promise<void> {
     this.#failures = Math.min(this.#failures + 1, 10);
     this.trouble = reason.why;
@@ -184,9 +195,14 @@ export class Follower {
       { stream: streamName, why: reason.why },
       `reading ${streamName} was interrupted: ${reason.why}`,
     );
+    if (this.state === "standing by") await this.#standBy();
+    else await this.#rest(reason.waitMs);
+  }
+
+  async #rest(ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (!this.#isCut) setTimeout(resolve, reason.waitMs);
+      if (!this.#isCut) setTimeout(resolve, ms);
     });
   }
 

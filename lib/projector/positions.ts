@@ -41,14 +41,26 @@ function keyOf(projection: AnyProjection, lane: Lane) {
   return { projection: projection.name, version: projection.version, partition: 0, lane };
 }
 
-/** The position to go on from; folds anew, saying why, where the rows no longer follow. */
+/** A projection's checkpoint as it stands now. */
+export function checkpointOf(
+  checkpoints: CheckpointStore,
+  projection: AnyProjection,
+): CheckpointRow | undefined {
+  return checkpoints.read(keyOf(projection, "main"));
+}
+
+/**
+ * The position to go on from; folds anew, saying why, where the rows no longer follow.
+ * @param row the checkpoint as it was before the stream was asked for: a stream that is asked
+ * first may have gone on by the time of a checkpoint that another worker moves.
+ */
 export async function checkedPosition(
   context: PositionContext,
   projection: AnyProjection,
   info: StreamInfo,
+  row: CheckpointRow | undefined,
 ): Promise<Position> {
-  const { jsm, checkpoints } = context;
-  const row = checkpoints.read(keyOf(projection, "main"));
+  const { jsm } = context;
   if (row === undefined) return restart(context, projection, info, row, null);
   const verdict = judgeContinuity(row, {
     name: info.config.name,

@@ -14,7 +14,7 @@ import { decoderOf } from "./decode.ts";
 import { FastLane } from "./fast-lane.ts";
 import { Fold } from "./fold.ts";
 import { Follower } from "./follower.ts";
-import { checkedPosition } from "./positions.ts";
+import { checkedPosition, checkpointOf } from "./positions.ts";
 import type { PositionContext } from "./positions.ts";
 import { startRetention } from "./retention.ts";
 import { UndoLog } from "./undo-log.ts";
@@ -148,7 +148,7 @@ class ProjectorRun implements Projector {
     return groups;
   }
 
-  #follow(stream: FoldedStream, group: readonly AnyProjection[]): void {
+  #follow(stream: FoldedStream, group: AnyProjection[]): void {
     const { nc, readingNc, db, prefixes, log } = this.#options;
     const id = `${stream}:${group.map((projection) => projection.name).join()}`;
     this.#behind.add(id);
@@ -178,17 +178,20 @@ class ProjectorRun implements Projector {
 
   async #openFolds(
     stream: FoldedStream,
-    group: readonly AnyProjection[],
+    group: AnyProjection[],
     id: string,
   ): Promise<{ folds: Fold[]; start: ReaderStart }> {
     const { db, prefixes } = this.#options;
+    const rows = group.map((projection) => checkpointOf(this.#checkpoints, projection));
     const info = await this.#jsm.streams.info(streamName(prefixes, stream));
-    const folds: Fold[] = [];
-    for (const projection of group) {
+    let folds: Fold[] = [];
+    for (const [index, projection] of group.entries()) {
       if (this.#stopped.has(projection.name)) continue;
-      const position = await checkedPosition(this.#positionContext(), projection, info);
+      const context = this.#positionContext();
+      const position = await checkedPosition(context, projection, info, rows[index]);
       folds.push(new Fold(db, projection, "main", position, this.#undoOf(projection.name)));
     }
+    folds = this.#withoutStragglers(stream, group, folds);
     const from = Math.min(...folds.map((fold) => fold.position.seq), info.state.last_seq);
     if (this.#mustWait(folds, info, from, id)) {
       await this.#fastLane.loaded;
@@ -196,6 +199,18 @@ class ProjectorRun implements Projector {
       return await this.#openFolds(stream, group, id);
     }
     return { folds, start: { fromSeq: from + 1 } };
+  }
+
+  /** One that must be folded anew does not hold the others of its group up. */
+  #withoutStragglers(stream: FoldedStream, group: AnyProjection[], folds: readonly Fold[]): Fold[] {
+    const newest = Math.max(...folds.map((fold) => fold.position.seq));
+    const isNear = (fold: Fold) => newest - fold.position.seq <= MAX_SPREAD_MESSAGES;
+    const behind = folds.filter((fold) => !isNear(fold)).map((fold) => fold.projection);
+    if (behind.length > 0) {
+      group.splice(0, group.length, ...group.filter((one) => !behind.includes(one)));
+      this.#follow(stream, behind);
+    }
+    return folds.filter(isNear);
   }
 
   /** A long backlog waits until the statuses are told from the newest messages. */
