@@ -12,6 +12,7 @@ test("after kills at random instants every row is right and no acknowledged even
     seed: 1 + Math.floor(Math.random() * 1_000_000),
     parts: PARTS,
     stallPart: 0,
+    powerLossPart: 0.3,
     say: () => undefined,
   });
   expect({ seed, folder, findings }).toEqual({ seed, folder, findings: [] });

@@ -1,4 +1,4 @@
-/** The long form: `npm run chaos`, with CHAOS_ROUNDS, CHAOS_RATE, CHAOS_RUNNERS, CHAOS_SEED and CHAOS_PARTS. */
+/** The long form: `npm run chaos`, with CHAOS_ROUNDS, CHAOS_RATE, CHAOS_RUNNERS, CHAOS_SEED, CHAOS_PARTS and CHAOS_POWER_LOSS_PERCENT. */
 import { expect, test } from "vitest";
 import { runChaos } from "./rounds.ts";
 import type { Part } from "./stage.ts";
@@ -28,6 +28,8 @@ test("after many kills at random instants every row is right and no acknowledged
     seed,
     parts: chosenParts(),
     stallPart: 0.2,
+    // A block that was cut and then compressed is beyond nats-server 2.15: it removes the stream.
+    powerLossPart: numberOf("CHAOS_POWER_LOSS_PERCENT", 0) / 100,
     say: (line) => process.stderr.write(`${line}\n`),
   });
   const { folder, findings } = report;

@@ -34,7 +34,6 @@ const MAX_CALM_MS = 800;
 const MAX_PAUSE_MS = 400;
 const TWO_VICTIMS_PART = 0.4;
 const REMOVE_DATABASE_PART = 0.15;
-const LOSE_TAILS_PART = 0.3;
 const START_RIVAL_PART = 0.15;
 const KILL_RIVAL_PART = 0.4;
 /** Rounds after which the projector may fold all before the next one. */
@@ -51,6 +50,8 @@ export interface ChaosOptions {
   readonly parts: readonly Part[];
   /** How often a projector is stopped for a while and goes on, beside another: 0 to 1. */
   readonly stallPart: number;
+  /** How often a killed nats-server loses the ends of its files too, as on power loss: 0 to 1. */
+  readonly powerLossPart: number;
   readonly say: (line: string) => void;
 }
 
@@ -235,7 +236,7 @@ class ChaosRun {
       rival.start();
       notes.push("rival started");
     }
-    if (victims.includes("nats") && random.chance(LOSE_TAILS_PART)) {
+    if (victims.includes("nats") && random.chance(this.#options.powerLossPart)) {
       loseTails(this.#stage, () => (random.chance(0.5) ? random.next() : 0));
       this.#kills.power += 1;
       notes.push("power lost");
