@@ -61,6 +61,7 @@ async function run(context: Context): Promise<void> {
     say(`\nStopping (${reason}). Once more: at once.`);
   } catch (error) {
     if (!stops.signal.aborted) throw error;
+    say(`\nStopping (${String(stops.signal.reason)}).`);
   } finally {
     await closers.closeAll(log);
     stops.close();
