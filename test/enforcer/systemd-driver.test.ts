@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import type { Driver } from "../../lib/enforcer/driver.ts";
@@ -49,7 +49,9 @@ cp ${this.folder}/after-$1 ${this.folder}/next && mv ${this.folder}/next ${this.
 
   private write(name: string, properties: Record<string, string>): void {
     const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`);
-    writeFileSync(join(this.folder, name), lines.join(""));
+    // In one step: it is read at any moment.
+    writeFileSync(join(this.folder, "written"), lines.join(""));
+    renameSync(join(this.folder, "written"), join(this.folder, name));
   }
 }
 
