@@ -21,7 +21,7 @@ import { whenAvailable } from "./when-available.ts";
  * How much the heap may grow beyond what is in use before it is cleaned up, percent. V8's own rule
  * lets it grow to several times that, which counts with the rows of a large fleet in memory.
  */
-const HEAP_GROWTH_PERCENT = 30;
+const HEAP_GROWTH_PERCENT = 100;
 /** With a long backlog, judging for quarantine and snapshots begins this late. */
 const EMITTER_HEAD_START_MS = 15_000;
 
