@@ -1,6 +1,6 @@
 import { messageOf } from "../core/errors.ts";
-import { UNCHANGED, WHOLE, rowStore } from "../store/row-store.ts";
-import type { Change, RowStore } from "../store/row-store.ts";
+import { WHOLE, rowStore } from "../store/row-store.ts";
+import type { RowStore } from "../store/row-store.ts";
 import type { CheckpointKey, CheckpointStore, Position } from "../store/checkpoint.ts";
 import type { SqliteDatabase } from "../store/open.ts";
 import type { Lane } from "../store/tables.ts";
@@ -15,10 +15,9 @@ const MAX_CACHED_ROWS = 150_000;
 interface Entry {
   readonly key: string;
   row: object | undefined;
-  /** As the table has it, where that is to be remembered and the row has changed. */
+  /** As the table has it, while the row is another. */
   before: object | undefined;
-  /** Against the table. */
-  change: Change;
+  isDirty: boolean;
   /** The fold whose it is; undefined once it was dropped: who still holds it must look again. */
   owner: object | undefined;
 }
@@ -125,13 +124,10 @@ export class Fold {
     const entry = this.#entry(key, message);
     const row = projection.evolve(entry.row, message);
     if (row === undefined) return;
-    if (entry.change === UNCHANGED) {
+    if (!entry.isDirty) {
+      entry.isDirty = true;
+      entry.before = entry.row;
       this.#dirty.push(entry);
-      if (this.#isRemembered) entry.before = entry.row;
-    }
-    if (entry.change !== WHOLE) {
-      const change = entry.row === undefined ? WHOLE : this.#store.changeOf(entry.row, row);
-      if (change > entry.change) entry.change = change;
     }
     entry.row = row;
   }
@@ -149,7 +145,7 @@ export class Fold {
     let entry = this.#cache.get(key);
     if (entry === undefined) {
       const row = this.#isWhole ? undefined : this.#store.read(this.projection.keyValues(message));
-      entry = { key, row, before: undefined, change: UNCHANGED, owner: this };
+      entry = { key, row, before: undefined, isDirty: false, owner: this };
       this.#cache.set(key, entry);
     }
     return entry;
@@ -163,8 +159,10 @@ export class Fold {
     const moved = this.position !== this.#committed;
     if (moved && !checkpoints.advance(this.checkpoint, this.#committed, this.position))
       return false;
-    for (const { row, change } of this.#dirty) {
-      if (row !== undefined) this.#store.write(row, change);
+    // Compared once a commit: with a backlog a row changes many times before it is written.
+    for (const { row, before } of this.#dirty) {
+      if (row === undefined) continue;
+      this.#store.write(row, before === undefined ? WHOLE : this.#store.changeOf(before, row));
     }
     for (const row of this.#appended) this.#store.write(row, WHOLE);
     if (this.stopped !== undefined) {
@@ -179,7 +177,7 @@ export class Fold {
       this.#undo?.record({ ...this.#committed }, { ...this.position }, this.#changes());
     }
     for (const entry of this.#dirty) {
-      entry.change = UNCHANGED;
+      entry.isDirty = false;
       entry.before = undefined;
     }
     this.#dirty = [];

@@ -4,12 +4,11 @@ import { tableName } from "./tables.ts";
 import type { KeyValues, Lane, TableShape } from "./tables.ts";
 
 /** How much of a row is another than the table has it; the more, the wider the statement. */
-export const UNCHANGED = 0;
 const OFTEN = 1;
 const SOMETIMES = 2;
 /** Also of a row that the table does not have, or that nobody knows it to have. */
 export const WHOLE = 3;
-export type Change = typeof UNCHANGED | typeof OFTEN | typeof SOMETIMES | typeof WHOLE;
+type Change = typeof OFTEN | typeof SOMETIMES | typeof WHOLE;
 
 /** Reads and writes one table's rows by key, with statements prepared once. */
 export interface RowStore<Row> {
@@ -77,10 +76,10 @@ function writersOf<Row>(
 ): Readonly<Record<Change, Writer<Row>>> {
   const whole = upsertOf(db, table, name);
   const { often, sometimes } = table;
-  if (often.length === 0) return { 0: whole, 1: whole, 2: whole, 3: whole };
+  if (often.length === 0) return { 1: whole, 2: whole, 3: whole };
   const narrow = updateOf(db, table, name, often);
   const wide = updateOf(db, table, name, [...often, ...sometimes]);
-  return { 0: narrow, 1: narrow, 2: wide, 3: whole };
+  return { 1: narrow, 2: wide, 3: whole };
 }
 
 export function rowStore<Row extends object>(
