@@ -76,6 +76,13 @@ function stateOf(name: string, properties: Properties): UnitState {
       `systemd has no unit "${name}": install it, or correct its name in the fleet file`,
     );
   }
+  if (!properties.has("ActiveState")) {
+    // Half an answer is no answer: it must not pass for the end of the unit.
+    throw new AppError(
+      "unavailable",
+      `systemctl show tells no ActiveState of "${name}": try systemctl show ${name} by hand`,
+    );
+  }
   switch (get("ActiveState")) {
     case "active":
     case "reloading":

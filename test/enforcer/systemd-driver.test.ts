@@ -109,6 +109,17 @@ describe("the systemd driver", () => {
     expect(driver.observe(rig.entry.runner)).toMatchObject({ kind: "ended", reason: "SIGSEGV" });
   });
 
+  it("takes an empty answer for none, and not for the end of the unit", async () => {
+    const systemctl = new FakeSystemctl();
+    systemctl.show(RUNNING);
+    const { driver, rig } = await drive(systemctl.path);
+    systemctl.show({});
+    await waitFor(() => rig.warnings.length > 0);
+    expect(rig.warnings).toEqual([expect.stringContaining("tells no ActiveState")]);
+    expect(driver.observe(rig.entry.runner).kind).toBe("running");
+    expect(rig.events()).toEqual(["adopted"]);
+  });
+
   it("waits while systemd itself starts it again", async () => {
     const systemctl = new FakeSystemctl();
     systemctl.show(RUNNING);
