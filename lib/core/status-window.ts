@@ -29,13 +29,14 @@ export function statusWindow(
   }
   const start = runner.spawnedAt ?? runner.declaredAt;
   if (start === null) return { after: now - 1, until: now };
-  return narrow(now, start, blindEnd, [thresholds.startGraceSec * 1000]);
+  return narrow(now, start, blindEnd, [Math.floor(thresholds.startGraceSec * 1000)]);
 }
 
 function ageLimits(runner: Liveness, thresholds: Thresholds): readonly number[] {
   const scale = thresholdScale(runner.intervalSec, thresholds) * 1000;
   const { onlineSec, staleSec, offlineSec } = thresholds;
-  return [onlineSec * scale, staleSec * scale, offlineSec * scale];
+  // Ages are whole ms. A fraction added to an epoch time could be rounded up past the next whole one.
+  return [onlineSec, staleSec, offlineSec].map((limitSec) => Math.floor(limitSec * scale));
 }
 
 /** Ages count from what was heard last, or from the end of our own blindness where that is later. */
