@@ -5,6 +5,8 @@
  */
 import type { JetStreamManager, StoredMsg } from "@nats-io/jetstream";
 import { AppError } from "../core/errors.ts";
+import { clockOf } from "../core/imported-stream.ts";
+import type { MessageClock } from "../core/imported-stream.ts";
 import type { HeartbeatQuery, StoredHeartbeat } from "./stream-access.ts";
 
 /** How much further back the guess goes than an even beat would need. */
@@ -20,12 +22,17 @@ interface Query extends HeartbeatQuery {
   readonly subject: string;
 }
 
+interface Reading extends Query {
+  readonly clock: MessageClock;
+}
+
 export async function newestHeartbeats(
   jsm: JetStreamManager,
   query: Query,
 ): Promise<{ items: StoredHeartbeat[]; hasMore: boolean }> {
   const { stream, subject, limit, before = Infinity } = query;
-  const { state } = await jsm.streams.info(stream, { subjects_filter: subject });
+  const { state, config } = await jsm.streams.info(stream, { subjects_filter: subject });
+  const clock = clockOf(config);
   const count = state.subjects?.[subject] ?? 0;
   const end = Math.min(state.last_seq, before - 1);
   if (count === 0 || end < state.first_seq) return { items: [], hasMore: false };
@@ -35,7 +42,7 @@ export async function newestHeartbeats(
   let reach = Math.ceil(wanted * spacing * MARGIN);
   for (;;) {
     const start = Math.max(state.first_seq, end - reach + 1);
-    const found = await readSpan(jsm, query, start, end, wanted);
+    const found = await readSpan(jsm, { ...query, clock }, start, end, wanted);
     if (found.length >= wanted || start === state.first_seq) {
       const newest = found.toReversed();
       return { items: newest.slice(0, limit), hasMore: newest.length > limit };
@@ -47,14 +54,14 @@ export async function newestHeartbeats(
 /** The last `wanted` messages of the subject from one sequence up to another. */
 async function readSpan(
   jsm: JetStreamManager,
-  { stream, subject }: Query,
+  query: Reading,
   start: number,
   end: number,
   wanted: number,
 ): Promise<StoredHeartbeat[]> {
   let kept: StoredHeartbeat[] = [];
   for (let next = start; next <= end;) {
-    const batch = await readBatch(jsm, stream, subject, next);
+    const batch = await readBatch(jsm, query, next);
     const within = batch.filter(({ seq }) => seq <= end);
     kept = [...kept, ...within].slice(-wanted);
     const last = batch.at(-1);
@@ -67,8 +74,7 @@ async function readSpan(
 /** With a callback, because the iterator form leaves its subscription behind. */
 async function readBatch(
   jsm: JetStreamManager,
-  stream: string,
-  subject: string,
+  { stream, subject, clock }: Reading,
   seq: number,
 ): Promise<StoredHeartbeat[]> {
   const found: StoredHeartbeat[] = [];
@@ -78,7 +84,7 @@ async function readBatch(
       if (done === null) {
         found.push({
           seq: message.seq,
-          timeMs: message.time.getTime(),
+          timeMs: clock(message.time.getTime(), message.header),
           data: message.data.slice(),
         });
       } else if (done.err === undefined) resolve();

@@ -10,6 +10,8 @@ import type { ConsumerConfig, JetStreamManager } from "@nats-io/jetstream";
 import { createInbox, nanos, nuid } from "@nats-io/transport-node";
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { AppError, messageOf } from "../core/errors.ts";
+import { importOf } from "../core/imported-stream.ts";
+import { deliveredTime } from "./message-time.ts";
 
 /** The server says that it lives at least this often when there is nothing to deliver. */
 const IDLE_HEARTBEAT_MS = 1_000;
@@ -174,6 +176,8 @@ class ReaderRun implements Reader {
   /** Since the last check; looking at a clock with every message would cost more than reading it. */
   #heard = false;
   #timer: NodeJS.Timeout | undefined;
+  /** Whether its messages carry the times of their origin. */
+  #isImported = false;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -195,6 +199,8 @@ class ReaderRun implements Reader {
     try {
       // `jsm` may be of another connection: without the subscription the first messages were lost.
       await nc.flush();
+      const { config } = await jsm.streams.info(stream);
+      this.#isImported = importOf(config) !== undefined;
       const info = await jsm.consumers.add(
         stream,
         consumerConfig(this.#options, this.#deliverSubject),
@@ -262,7 +268,7 @@ class ReaderRun implements Reader {
       subject: subjectText(message),
       data: message.data,
       seq: delivery.streamSeq,
-      timeMs: delivery.timeMs,
+      timeMs: this.#isImported ? deliveredTime(message, delivery.timeMs) : delivery.timeMs,
       pending: delivery.pending,
       headers: message.headers,
     });

@@ -9,6 +9,8 @@ import type { ConsumerConfig, JetStreamManager } from "@nats-io/jetstream";
 import { createInbox, nanos, nuid } from "@nats-io/transport-node";
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { AppError, messageOf } from "../core/errors.ts";
+import { importOf } from "../core/imported-stream.ts";
+import { deliveredTime } from "./message-time.ts";
 import { isDelivery, parseDelivery, replyBytes, subjectText } from "./ordered-reader.ts";
 import type { Delivery, Reader, ReaderStart, StreamMessage } from "./ordered-reader.ts";
 
@@ -76,11 +78,12 @@ export class PulledMessage implements StreamMessage {
   readonly pending: number;
   readonly #message: Msg;
 
-  constructor(message: Msg, delivery: Delivery) {
+  /** @param isImported whether its stream's messages carry the times of their origin. */
+  constructor(message: Msg, delivery: Delivery, isImported: boolean) {
     this.subject = subjectText(message);
     this.data = message.data;
     this.seq = delivery.streamSeq;
-    this.timeMs = delivery.timeMs;
+    this.timeMs = isImported ? deliveredTime(message, delivery.timeMs) : delivery.timeMs;
     this.pending = delivery.pending;
     this.#message = message;
   }
@@ -156,6 +159,7 @@ class PullReaderRun implements PullReader {
   #lastHeardMs = performance.now();
   #heard = false;
   #timer: NodeJS.Timeout | undefined;
+  #isImported = false;
 
   constructor(options: PullReaderOptions) {
     this.#options = options;
@@ -175,6 +179,8 @@ class PullReaderRun implements PullReader {
     });
     void this.#subscription.closed.then(() => this.#stop("the connection was closed"));
     try {
+      const { config } = await jsm.streams.info(stream);
+      this.#isImported = importOf(config) !== undefined;
       const info = await jsm.consumers.add(stream, consumerConfig(this.#options));
       this.#consumer = info.name;
       if (info.num_pending === 0 && !this.#isEnded) this.#options.onEnd?.();
@@ -273,7 +279,7 @@ class PullReaderRun implements PullReader {
     }
     this.#expectedSeq += 1;
     this.#awaited -= 1;
-    this.#options.onMessage(new PulledMessage(message, delivery));
+    this.#options.onMessage(new PulledMessage(message, delivery, this.#isImported));
     if (delivery.pending === 0) this.#options.onEnd?.();
     if (this.#awaited <= MAX_AWAITED - MIN_BATCH) this.topUp();
   }

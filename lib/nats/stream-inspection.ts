@@ -1,6 +1,7 @@
 import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { importOf } from "../core/imported-stream.ts";
 import { ASYNC_PERSIST_VERSION, isAtLeast, openJetStream } from "./jetstream.ts";
 import { compareStream, describeChange } from "./stream-changes.ts";
 import { declareStreams } from "./stream-declarations.ts";
@@ -36,6 +37,7 @@ export async function inspectStreams(
       continue;
     }
     if (info.ts !== undefined) clockSkewMs = Date.parse(info.ts) - (sentAt + Date.now()) / 2;
+    if (importOf(info.config) !== undefined) continue;
     const wants = wantedOf({ config, isAutomaticSize }, canBeAsync);
     const { possible, impossible } = compareStream(info.config, wants);
     differences.push(...possible.map((change) => `${config.name}: ${describeChange(change)}`));

@@ -1,6 +1,7 @@
 /** Where in a stream a moment lies. Direct gets only: nothing is left behind on the server. */
-import type { JetStreamManager, StoredMsg } from "@nats-io/jetstream";
+import type { JetStreamManager } from "@nats-io/jetstream";
 import { AppError, messageOf } from "../core/errors.ts";
+import { clockOf } from "../core/imported-stream.ts";
 
 export interface StreamPlace {
   /** Newest message at or before the moment; one before the first that is left where none is. */
@@ -43,12 +44,15 @@ export async function sequenceAt(
 }
 
 async function search(jsm: JetStreamManager, stream: string, timeMs: number): Promise<StreamPlace> {
-  const { state, created } = await jsm.streams.info(stream);
+  const { state, created, config } = await jsm.streams.info(stream);
+  const clock = clockOf(config);
   const firstSeq = Math.max(1, state.first_seq);
   const lastSeq = Math.max(state.last_seq, firstSeq - 1);
   const next = async (seq: number): Promise<Found | undefined> => {
     const message = await jsm.direct.getMessage(stream, { seq, next_by_subj: ">" });
-    return message === null ? undefined : { seq: message.seq, time: timeOf(message) };
+    if (message === null) return undefined;
+    const time = clock(Math.floor(message.time.getTime()), message.header);
+    return { seq: message.seq, time };
   };
   const first = lastSeq < firstSeq ? undefined : await next(firstSeq);
   const place = { firstSeq, lastSeq, firstTime: first?.time, created };
@@ -78,8 +82,4 @@ async function newestUpTo(
     probe = Math.floor((newest.seq + 1 + end) / 2);
   }
   return newest;
-}
-
-function timeOf(message: StoredMsg): number {
-  return Math.floor(message.time.getTime());
 }

@@ -2,6 +2,7 @@ import { JetStreamApiError } from "@nats-io/jetstream";
 import type { JetStreamManager, StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { AppError, messageOf } from "../core/errors.ts";
+import { importOf } from "../core/imported-stream.ts";
 import { ASYNC_PERSIST_VERSION, isAtLeast, openJetStream } from "./jetstream.ts";
 import { compareStream, describeChange } from "./stream-changes.ts";
 import type { FieldChange } from "./stream-changes.ts";
@@ -112,12 +113,17 @@ async function create(
   return { key, stream: config.name, outcome: "created", changes: [], notes };
 }
 
+/** An import made the stream as it is: with our limits, what is old would go. */
+const AS_IMPORTED = { changes: [], notes: [] } as const;
+
 async function update(
   jsm: JetStreamManager,
   declaration: StreamDeclaration,
   has: StreamConfig,
 ): Promise<StreamReport> {
   const { key, config } = declaration;
+  if (importOf(has) !== undefined)
+    return { key, stream: has.name, outcome: "unchanged", ...AS_IMPORTED };
   const { possible, impossible, harmless } = compareStream(has, config);
   if (impossible.length > 0) throw conflict(config.name, impossible);
   const notes = harmless.map(

@@ -9,6 +9,7 @@ import type { Rejected, Resolved } from "../core/quarantine.ts";
 import type { QuarantineState } from "../core/read-models.ts";
 import { quarantineSubject, streamName } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
+import { clockOf } from "../core/imported-stream.ts";
 import { readToEnd } from "../nats/read-to-end.ts";
 
 export interface QuarantineContext {
@@ -130,5 +131,7 @@ export async function readQuarantineItem(
     );
   }
   const { payload, kind: _, ...rest } = rejected;
-  return { ...entryOf(seq, message.time.getTime(), rest, resolutions), payload };
+  const { config } = await jsm.streams.info(stream);
+  const timeMs = clockOf(config)(message.time.getTime(), message.header);
+  return { ...entryOf(seq, timeMs, rest, resolutions), payload };
 }

@@ -110,7 +110,6 @@ export class FastLane {
       streamName: streamName(prefixes, stream),
       decode: decoderOf(stream, prefixes),
       log,
-      allowsHoles: true,
       givesWay: true,
       openFolds: () => this.#openFolds(stream, projections),
       onEnd: () => this.#ready(stream),
@@ -130,7 +129,7 @@ export class FastLane {
         }),
       )
       .immediate();
-    return { folds, start: { lastPerSubject: true } as const };
+    return { folds, start: { lastPerSubject: true } as const, allowsHoles: true };
   }
 
   #ready(stream: FoldedStream): void {

@@ -33,6 +33,13 @@ const STAND_BY_MS = 5_000;
 /** Another worker has folded: the rows in memory are not the newest. */
 class Overtaken extends Error {}
 
+export interface OpenedFolds {
+  readonly folds: Fold[];
+  readonly start: ReaderStart;
+  /** Sequences need not be contiguous: not all of the stream is read, or not all was imported. */
+  readonly allowsHoles?: boolean;
+}
+
 export interface FollowerOptions {
   readonly nc: NatsConnection;
   readonly jsm: JetStreamManager;
@@ -46,13 +53,11 @@ export interface FollowerOptions {
    * Makes the folds from what the database and the stream say now; the place where continuity is
    * checked. Called before every reader.
    */
-  readonly openFolds: () => Promise<{ folds: Fold[]; start: ReaderStart }>;
+  readonly openFolds: () => Promise<OpenedFolds>;
   /** Called after the commit with which the end of the stream was reached. */
   readonly onEnd?: () => void;
   /** Called with the name of a projection whose fold threw. */
   readonly onStop?: (projection: string) => void;
-  /** Sequences need not be contiguous: the newest message of each subject is read. */
-  readonly allowsHoles?: boolean;
   /** Instead of standing by: give up when another worker folds the same. */
   readonly givesWay?: boolean;
 }
@@ -76,6 +81,7 @@ export class Follower {
   #pending = 0;
   #lastSeq = 0;
   #mayJump = true;
+  #allowsHoles = false;
   #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #wake: () => void = () => undefined;
@@ -128,8 +134,9 @@ export class Follower {
   /** One reader's life. Returns why it ended; undefined: this follower gives way for good. */
   async #follow(): Promise<{ why: string; waitMs: number } | undefined> {
     const { nc, jsm, streamName, openFolds } = this.#options;
-    const { folds, start } = await openFolds();
-    this.#begin(folds, start);
+    const opened = await openFolds();
+    this.#begin(opened);
+    const { start } = opened;
     const reader = await openReader({
       nc,
       jsm,
@@ -151,7 +158,7 @@ export class Follower {
 
   #commitError: Error | undefined;
 
-  #begin(folds: Fold[], start: ReaderStart): void {
+  #begin({ folds, start, allowsHoles = false }: OpenedFolds): void {
     for (const fold of this.#folds) fold.forget();
     this.#folds = folds;
     this.#isBroken = false;
@@ -160,6 +167,7 @@ export class Follower {
     this.#batchMessages = 0;
     this.#lastSeq = "fromSeq" in start ? start.fromSeq - 1 : 0;
     this.#mayJump = true;
+    this.#allowsHoles = allowsHoles;
   }
 
   #failed(error: unknown): { why: string; waitMs: number } | undefined {
@@ -217,7 +225,7 @@ export class Follower {
     this.#lastSeq = message.seq;
     this.#pending = message.pending;
     // What is missing before the first message was judged when its reader was opened.
-    this.#mayJump = this.#options.allowsHoles === true;
+    this.#mayJump = this.#allowsHoles;
     const decoded = this.#options.decode(message);
     for (const fold of this.#folds) fold.take(decoded, message.seq, message.timeMs);
     this.#batchMessages += 1;

@@ -1,5 +1,6 @@
 /** Where projections stand, checked against what the stream holds now. */
 import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
+import { timeOfSeq } from "../nats/message-time.ts";
 import type { CheckpointStore, Position } from "../store/checkpoint.ts";
 import type { SqliteDatabase } from "../store/open.ts";
 import type { CheckpointRow, Lane } from "../store/tables.ts";
@@ -33,8 +34,7 @@ async function timeOf(
   seq: number,
 ): Promise<number | undefined> {
   if (seq < Math.max(1, info.state.first_seq) || seq > info.state.last_seq) return undefined;
-  const message = await jsm.streams.getMessage(info.config.name, { seq });
-  return message === null ? undefined : Math.floor(message.time.getTime());
+  return await timeOfSeq(jsm, info, seq);
 }
 
 function keyOf(projection: AnyProjection, lane: Lane) {

@@ -3,8 +3,8 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
+import { importOf } from "../core/imported-stream.ts";
 import { streamName } from "../core/subject.ts";
-import type { ReaderStart } from "../nats/ordered-reader.ts";
 import type { Prefixes } from "../core/subject.ts";
 import { checkpointStore } from "../store/checkpoint.ts";
 import type { CheckpointStore } from "../store/checkpoint.ts";
@@ -14,6 +14,7 @@ import { decoderOf } from "./decode.ts";
 import { FastLane } from "./fast-lane.ts";
 import { Fold } from "./fold.ts";
 import { Follower } from "./follower.ts";
+import type { OpenedFolds } from "./follower.ts";
 import { checkedPosition, checkpointOf } from "./positions.ts";
 import type { PositionContext } from "./positions.ts";
 import { startRetention } from "./retention.ts";
@@ -176,11 +177,7 @@ class ProjectorRun implements Projector {
     this.#caughtUp();
   }
 
-  async #openFolds(
-    stream: FoldedStream,
-    group: AnyProjection[],
-    id: string,
-  ): Promise<{ folds: Fold[]; start: ReaderStart }> {
+  async #openFolds(stream: FoldedStream, group: AnyProjection[], id: string): Promise<OpenedFolds> {
     const { db, prefixes } = this.#options;
     const rows = group.map((projection) => checkpointOf(this.#checkpoints, projection));
     const info = await this.#jsm.streams.info(streamName(prefixes, stream));
@@ -198,7 +195,8 @@ class ProjectorRun implements Projector {
       // The streams have gone on meanwhile.
       return await this.#openFolds(stream, group, id);
     }
-    return { folds, start: { fromSeq: from + 1 } };
+    const allowsHoles = importOf(info.config) !== undefined;
+    return { folds, start: { fromSeq: from + 1 }, allowsHoles };
   }
 
   /** One that must be folded anew does not hold the others of its group up. */
