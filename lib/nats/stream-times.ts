@@ -15,6 +15,8 @@ export interface StreamPlace {
   readonly firstTime: number | undefined;
   /** The stream's creation, as the server writes it. */
   readonly created: string;
+  /** What the server's clock said, epoch ms. */
+  readonly serverTime: number;
 }
 
 interface Found {
@@ -44,7 +46,7 @@ export async function sequenceAt(
 }
 
 async function search(jsm: JetStreamManager, stream: string, timeMs: number): Promise<StreamPlace> {
-  const { state, created, config } = await jsm.streams.info(stream);
+  const { state, created, config, ts = "" } = await jsm.streams.info(stream);
   const clock = clockOf(config);
   const firstSeq = Math.max(1, state.first_seq);
   const lastSeq = Math.max(state.last_seq, firstSeq - 1);
@@ -55,7 +57,8 @@ async function search(jsm: JetStreamManager, stream: string, timeMs: number): Pr
     return { seq: message.seq, time };
   };
   const first = lastSeq < firstSeq ? undefined : await next(firstSeq);
-  const place = { firstSeq, lastSeq, firstTime: first?.time, created };
+  const serverTime = Date.parse(ts);
+  const place = { firstSeq, lastSeq, firstTime: first?.time, created, serverTime };
   if (first === undefined || first.time > timeMs) return { ...place, seq: firstSeq - 1, time: 0 };
   return { ...place, ...(await newestUpTo(timeMs, first, lastSeq, next)) };
 }

@@ -45,6 +45,30 @@ export async function openDatabase(file: string): Promise<SqliteDatabase> {
   }
 }
 
+/** Every table, empty: made once a process, because migrating takes longer than copying. */
+let emptyImage: Promise<Buffer> | undefined;
+
+async function makeEmptyImage(): Promise<Buffer> {
+  const db = new Database(":memory:");
+  try {
+    await migrate(db);
+    return db.serialize();
+  } finally {
+    db.close();
+  }
+}
+
+/** A database in memory with every table, all of them empty. */
+export async function openInMemory(): Promise<SqliteDatabase> {
+  emptyImage ??= makeEmptyImage();
+  return openImage(await emptyImage);
+}
+
+/** A database in memory with what `serialize` gave of another. */
+export function openImage(image: Buffer): SqliteDatabase {
+  return new Database(image, { timeout: BUSY_TIMEOUT_MS });
+}
+
 /** Opens an existing database for reading only. @throws AppError `unavailable`. */
 export function openReadOnly(file: string): SqliteDatabase {
   try {

@@ -29,6 +29,8 @@ const LOOK_EVERY_MS = 500;
 export interface ReadModelOptions {
   readonly file: string;
   readonly thresholds: Thresholds;
+  /** Open already, and nobody writes to it: read instead of the file, and closed with the models. */
+  readonly db?: SqliteDatabase;
 }
 
 /** Everything that hangs on one open database. */
@@ -57,11 +59,11 @@ function sizeOf(file: string): number {
 }
 
 function openSession(
-  { file, thresholds }: ReadModelOptions,
+  { file, thresholds, db: given }: ReadModelOptions,
   inode: number,
   declared: Declared,
 ): Session {
-  const db = openReadOnly(file);
+  const db = given ?? openReadOnly(file);
   try {
     return {
       db,
@@ -94,7 +96,7 @@ function viewOf(
 
 class SqliteReadModels implements ReadModels {
   private readonly options: ReadModelOptions;
-  private readonly timer: NodeJS.Timeout;
+  private readonly timer: NodeJS.Timeout | undefined;
   private declared: Declared = new Map();
   private session: Session | undefined;
   private lookedAt = -Infinity;
@@ -102,8 +104,10 @@ class SqliteReadModels implements ReadModels {
 
   constructor(options: ReadModelOptions) {
     this.options = options;
-    this.timer = setInterval(() => this.refreshInBackground(), REFRESH_EVERY_MS);
-    this.timer.unref();
+    if (options.db === undefined) {
+      this.timer = setInterval(() => this.refreshInBackground(), REFRESH_EVERY_MS);
+      this.timer.unref();
+    }
     this.refreshInBackground();
   }
 
@@ -245,6 +249,10 @@ class SqliteReadModels implements ReadModels {
   }
 
   private open(): Session {
+    if (this.options.db !== undefined) {
+      this.session ??= openSession(this.options, 0, this.declared);
+      return this.session;
+    }
     const now = performance.now();
     if (this.session !== undefined && now - this.lookedAt < LOOK_EVERY_MS) return this.session;
     this.lookedAt = now;

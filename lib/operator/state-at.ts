@@ -1,0 +1,183 @@
+/**
+ * The read models as they were: the streams folded up to a moment, with the same folds, into a
+ * database in memory with the same tables. Whatever reads the live tables reads this one.
+ */
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { jetstreamManager } from "@nats-io/jetstream";
+import type { JetStreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { AppError } from "../core/errors.ts";
+import type { DeclaredRunner, Moment, ReadModels } from "../core/read-models.ts";
+import { CLEAR_VIEW } from "../core/status.ts";
+import type { Thresholds } from "../core/status.ts";
+import { streamName } from "../core/subject.ts";
+import type { Prefixes } from "../core/subject.ts";
+import { formatTime } from "../core/time.ts";
+import { sequenceAt } from "../nats/stream-times.ts";
+import type { StreamPlace } from "../nats/stream-times.ts";
+import { decoderOf } from "../projector/decode.ts";
+import { Fold } from "../projector/fold.ts";
+import { checkpointStore } from "../store/checkpoint.ts";
+import { openInMemory } from "../store/open.ts";
+import type { SqliteDatabase } from "../store/open.ts";
+import { openReadModels } from "../store/read-models.ts";
+import type { AnyProjection, FoldedStream } from "../../projections/projection.ts";
+import { foldRange } from "./fold-range.ts";
+
+export interface StateAtOptions {
+  readonly nc: NatsConnection;
+  readonly prefixes: Prefixes;
+  readonly projections: readonly AnyProjection[];
+  readonly thresholds: Thresholds;
+  /** The fleet file's runners, as they are declared now: of what was declared then nothing is kept. */
+  readonly declared?: readonly DeclaredRunner[];
+  /** Epoch ms on the server's clock. */
+  readonly at: number;
+  readonly signal?: AbortSignal;
+}
+
+/** How far a stream was folded. */
+export interface StatePosition {
+  readonly stream: string;
+  readonly seq: number;
+  /** When that message was stored, epoch ms; 0 where there is none. */
+  readonly time: number;
+  readonly created: string;
+}
+
+export interface StateAt {
+  /** The tables and the view of the live database, in memory; closed by `close`. */
+  readonly db: SqliteDatabase;
+  /** The same as the API asks the live ones. */
+  readonly models: ReadModels;
+  /** What statuses are judged by. */
+  readonly moment: Moment;
+  /** By stream. */
+  readonly positions: Readonly<Record<FoldedStream, StatePosition>>;
+  /** Since when anything is known, epoch ms. */
+  readonly knownFrom: number;
+  close(): void;
+}
+
+type Places = Record<FoldedStream, StreamPlace>;
+
+/**
+ * Opens the state of a moment.
+ * @throws AppError `invalid` for a moment that has not come yet, `not_found` for one before
+ *   anything that is known, `unavailable` where the streams can't be read.
+ */
+export async function openStateAt(options: StateAtOptions): Promise<StateAt> {
+  const { at, projections, thresholds, declared = [] } = options;
+  const jsm = await jetstreamManager(options.nc, { checkAPI: false });
+  const places = await placesAt(options, jsm);
+  const knownFrom = checkMoment(at, places);
+  const db = await openInMemory();
+  try {
+    for (const stream of streamsOf(projections)) {
+      await foldStream(options, { jsm, db, stream, place: places[stream] });
+    }
+    stampCheckpoints(db);
+    db.pragma("query_only = 1");
+    const models = openReadModels({ file: ":memory:", thresholds, db });
+    models.declare(declared, 0);
+    while (!models.isLoaded()) await nextTurn();
+    return {
+      db,
+      models,
+      moment: { now: at, view: CLEAR_VIEW },
+      positions: positionsOf(options.prefixes, places),
+      knownFrom,
+      close: () => models.close(),
+    };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+function streamsOf(projections: readonly AnyProjection[]): FoldedStream[] {
+  return [...new Set(projections.map(({ stream }) => stream as FoldedStream))];
+}
+
+async function placesAt(
+  { prefixes, projections, at }: StateAtOptions,
+  jsm: JetStreamManager,
+): Promise<Places> {
+  const found = streamsOf(projections).map(
+    async (stream) => [stream, await sequenceAt(jsm, streamName(prefixes, stream), at)] as const,
+  );
+  return Object.fromEntries(await Promise.all(found)) as Places;
+}
+
+/** @returns since when anything is known. @throws AppError for a moment that can't be told of. */
+function checkMoment(at: number, places: Places): number {
+  const now = Math.max(...Object.values(places).map(({ serverTime }) => serverTime));
+  if (at > now) {
+    throw new AppError(
+      "invalid",
+      `${formatTime(at)} has not come yet: the NATS server's clock shows ${formatTime(now)}`,
+    );
+  }
+  const knownFrom = startOf(places) ?? now;
+  if (at >= knownFrom) return knownFrom;
+  throw new AppError(
+    "not_found",
+    `Nothing is known of ${formatTime(at)}: it is known what was from ${formatTime(knownFrom)} on`,
+  );
+}
+
+/** A stream that has lost messages knows nothing of before; with all of them, it knows its past. */
+function startOf({ heartbeats, events }: Places): number | undefined {
+  if (heartbeats.firstSeq > 1) return heartbeats.firstTime;
+  const first = [heartbeats.firstTime, events.firstTime].filter((time) => time !== undefined);
+  return first.length === 0 ? undefined : Math.min(...first);
+}
+
+interface StreamWork {
+  readonly jsm: JetStreamManager;
+  readonly db: SqliteDatabase;
+  readonly stream: FoldedStream;
+  readonly place: StreamPlace;
+}
+
+async function foldStream(options: StateAtOptions, work: StreamWork): Promise<void> {
+  const { nc, prefixes, projections, signal } = options;
+  const { jsm, db, stream, place } = work;
+  const name = streamName(prefixes, stream);
+  const start = {
+    stream: name,
+    streamCreated: place.created,
+    seq: place.firstSeq - 1,
+    time: 0,
+  };
+  const folds = projections
+    .filter((projection) => projection.stream === stream)
+    .map((projection) => {
+      const fold = new Fold(db, projection, "main", start);
+      checkpointStore(db).reset(fold.checkpoint, start, null);
+      return fold;
+    });
+  await foldRange({
+    nc,
+    jsm,
+    db,
+    streamName: name,
+    decode: decoderOf(stream, prefixes),
+    folds,
+    to: place.seq,
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
+
+/** A projector that was up to date wrote each checkpoint when its message came. */
+function stampCheckpoints(db: SqliteDatabase): void {
+  db.prepare("update checkpoint set updated_at = time").run();
+}
+
+function positionsOf(prefixes: Prefixes, places: Places): StateAt["positions"] {
+  const entries = Object.entries(places).map(([stream, { seq, time, created }]) => [
+    stream,
+    { stream: streamName(prefixes, stream as FoldedStream), seq, time, created },
+  ]);
+  return Object.fromEntries(entries) as StateAt["positions"];
+}
