@@ -64,6 +64,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./quarantine.ts"),
   },
   {
+    name: "replay",
+    summary: "show what happened, from all streams in the order of time",
+    load: async () => await import("./replay.ts"),
+  },
+  {
     name: "verify",
     summary: "fold the streams again and compare: are the read models right?",
     load: async () => await import("./verify.ts"),

@@ -1,0 +1,240 @@
+import { once } from "node:events";
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { JetStreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { AppError } from "../lib/core/errors.ts";
+import type { MessageChoice } from "../lib/core/message-choice.ts";
+import { RUNNER_KINDS, isRunnerKind } from "../lib/core/runner-id.ts";
+import type { RunnerKind } from "../lib/core/runner-id.ts";
+import { STREAM_KEYS } from "../lib/core/subject.ts";
+import type { StreamKey } from "../lib/core/subject.ts";
+import { connectNats } from "../lib/nats/connect.ts";
+import { openJetStream } from "../lib/nats/jetstream.ts";
+import { mergedReader } from "../lib/operator/merged-reader.ts";
+import type { MergedReaderOptions } from "../lib/operator/merged-reader.ts";
+import { messageJson } from "../lib/operator/replay-json.ts";
+import { parseRangeEnd, resolveRange } from "../lib/operator/replay-range.ts";
+import type { RangeEnd } from "../lib/operator/replay-range.ts";
+import { ReplayLines } from "../lib/terminal/replay-line.ts";
+import { terminalLooks } from "../lib/terminal/style.ts";
+import { openContext } from "./context.ts";
+import type { Context } from "./context.ts";
+import { natsOptions } from "./nats-options.ts";
+import { prefixesOf } from "./stream-options.ts";
+import { untilStopped } from "./until-stopped.ts";
+
+interface Options {
+  readonly from?: string;
+  readonly to?: string;
+  readonly runner: string[];
+  readonly kind: RunnerKind[];
+  readonly type: string[];
+  readonly stream: StreamKey[];
+  readonly follow?: true;
+  readonly untilCaughtUp?: true;
+  readonly seq?: true;
+  readonly json?: true;
+}
+
+/** What is shown of the past unless it is said. */
+const DEFAULT_SPAN_MS = 15 * 60_000;
+const DEFAULT_STREAMS: readonly StreamKey[] = ["heartbeats", "events", "alerts"];
+/** Lines are written together up to so many characters. */
+const MAX_PENDING_CHARS = 65_536;
+
+const EXAMPLES = `
+Times are 2026-01-31T03:12:00Z, 03:12 (the last such time, in UTC), -15m, -2h30m or now; places in a
+stream are heartbeats:123. Times are shown in UTC.
+
+Examples:
+  $ runbeat replay --from -15m
+  $ runbeat replay --from 03:10 --to 03:20 --runner front-door/hd
+  $ runbeat replay --from -1d --type 'process_*' --type status_changed --json | jq .data
+  $ runbeat replay --follow --kind camera`;
+
+export function command(): Command {
+  return new Command("replay")
+    .description(
+      "Shows what happened: heartbeats, events and alerts of all streams in the order of their times.",
+    )
+    .option("--from <when>", "from this time or place on (default: 15 minutes before the end)")
+    .option("--to <when>", "up to this time or place (default: now)")
+    .option(
+      "--runner <id>",
+      "only of this runner, or pattern such as camera/*/hd; may repeat",
+      collect,
+      [],
+    )
+    .option(
+      "--kind <kind>",
+      "only camera, worker, service or process; may repeat",
+      collectKinds,
+      [],
+    )
+    .option(
+      "--type <type>",
+      "only this type, such as process_exited or 'camera_*'; may repeat",
+      collect,
+      [],
+    )
+    .addOption(streamOption())
+    .option("-f, --follow", "go on with what comes")
+    .option("--until-caught-up", "go on with what comes meanwhile, and end once nothing is left")
+    .option("--seq", "show the stream and the sequence of each message")
+    .option("--json", "one JSON object a line: stream, seq, time, subject, runner, type, data")
+    .addHelpText("after", EXAMPLES)
+    .action(async (options: Options, self: Command) => await run(openContext(self), options));
+}
+
+function streamOption(): Option {
+  return new Option(
+    "--stream <stream>",
+    `only of this stream: ${STREAM_KEYS.join(", ")}, or all; may repeat (default: heartbeats, events and alerts)`,
+  )
+    .argParser(collectStreams)
+    .default([], "");
+}
+
+function collect(value: string, before: readonly string[]): string[] {
+  return [...before, ...value.split(",")];
+}
+
+function collectKinds(value: string, before: readonly RunnerKind[]): RunnerKind[] {
+  return [...before, ...value.split(",").map((word) => oneOf(word, RUNNER_KINDS))];
+}
+
+function collectStreams(value: string, before: readonly StreamKey[]): StreamKey[] {
+  if (value === "all") return [...STREAM_KEYS];
+  return [...before, ...value.split(",").map((word) => oneOf(word, STREAM_KEYS))];
+}
+
+function oneOf<T extends string>(word: string, known: readonly T[]): T {
+  const found = known.find((other) => other === word);
+  if (found !== undefined) return found;
+  throw new InvalidArgumentError(`It must be one of ${known.join(", ")}.`);
+}
+
+interface Place {
+  readonly nc: NatsConnection;
+  readonly jsm: JetStreamManager;
+}
+
+async function run(context: Context, options: Options): Promise<void> {
+  const nowMs = Date.now();
+  const ends = rangeEnds(options, nowMs);
+  const choice = choiceOf(options);
+  const nc = await connectNats(natsOptions(context, "runbeat replay"));
+  const stopping = new AbortController();
+  void untilStopped().then(() => stopping.abort());
+  try {
+    const place = { nc, jsm: await openJetStream(nc) };
+    const reading = await readingOf(context, options, place, ends);
+    await show(context, options, { ...reading, choice, signal: stopping.signal });
+  } finally {
+    await nc.close();
+  }
+}
+
+interface RangeEnds {
+  readonly from: RangeEnd;
+  readonly to: RangeEnd | undefined;
+}
+
+/** @throws AppError `invalid` for what is no range. */
+function rangeEnds({ from, to, follow }: Options, nowMs: number): RangeEnds {
+  if (follow === true && to !== undefined) {
+    throw new AppError("invalid", "--follow goes on for ever: give it or --to, not both");
+  }
+  const end = to === undefined ? undefined : parseRangeEnd("--to", to, nowMs);
+  if (from !== undefined) return { from: parseRangeEnd("--from", from, nowMs), to: end };
+  const endMs = end?.kind === "time" ? end.ms : nowMs;
+  return { from: { kind: "time", ms: follow === true ? nowMs : endMs - DEFAULT_SPAN_MS }, to: end };
+}
+
+function choiceOf({ runner, kind, type }: Options): MessageChoice {
+  return { runners: runner.map(runnerPattern), kinds: kind, types: type };
+}
+
+/** `front-door/hd` is a runner of any kind, `camera/front-door` one of any profile. */
+function runnerPattern(text: string): string {
+  const parts = text.split("/");
+  const [first = "", second] = parts;
+  if (parts.every((part) => /^[A-Za-z0-9_*-]{1,64}$/.test(part)) && parts.length <= 3) {
+    if (parts.length === 3) return text;
+    if (second === undefined) return isRunnerKind(first) ? `${first}/*/*` : `*/${first}/*`;
+    return isRunnerKind(first) ? `${text}/*` : `*/${text}`;
+  }
+  throw new AppError(
+    "invalid",
+    `--runner: "${text}" is no runner: write kind/name/profile, name/profile, or a pattern such as camera/*/hd`,
+  );
+}
+
+async function readingOf(
+  context: Context,
+  options: Options,
+  { nc, jsm }: Place,
+  { from, to }: RangeEnds,
+): Promise<MergedReaderOptions> {
+  const prefixes = prefixesOf(context.settings);
+  const streams = options.stream.length === 0 ? DEFAULT_STREAMS : [...new Set(options.stream)];
+  const follow = options.follow === true || options.untilCaughtUp === true;
+  const range = await resolveRange({ jsm, prefixes }, from, to);
+  return { nc, jsm, prefixes, streams, follow, ...range };
+}
+
+async function show(
+  context: Context,
+  options: Options,
+  reading: MergedReaderOptions,
+): Promise<void> {
+  const { isTTY, columns } = process.stdout;
+  const looks = terminalLooks({ isTTY, columns, environment: context.environment });
+  const lines = new ReplayLines(looks, options.seq === true);
+  const caughtUp = new AbortController();
+  const signal = AbortSignal.any([
+    caughtUp.signal,
+    ...(reading.signal === undefined ? [] : [reading.signal]),
+  ]);
+  const isLast = options.untilCaughtUp === true && options.follow !== true;
+  const output = new Output();
+  const messages = mergedReader({
+    ...reading,
+    signal,
+    onCaughtUp: () => {
+      if (isLast) caughtUp.abort();
+    },
+  });
+  let count = 0;
+  for await (const message of messages) {
+    count += 1;
+    const shown = options.json === true ? [messageJson(message)] : lines.lines(message);
+    await output.write(shown);
+  }
+  await output.flush();
+  if (count === 0 && options.json !== true)
+    context.say("Nothing of the kind happened in that time.");
+}
+
+/** Writes what came in one turn of the event loop at once, and no faster than it is taken. */
+class Output {
+  #pending = "";
+  #isScheduled = false;
+
+  async write(lines: readonly string[]): Promise<void> {
+    this.#pending += `${lines.join("\n")}\n`;
+    if (this.#pending.length > MAX_PENDING_CHARS) return await this.flush();
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      void this.flush();
+    });
+  }
+
+  async flush(): Promise<void> {
+    const text = this.#pending;
+    this.#pending = "";
+    if (text !== "" && !process.stdout.write(text)) await once(process.stdout, "drain");
+  }
+}
