@@ -13,7 +13,7 @@ import { openJetStream } from "../lib/nats/jetstream.ts";
 import { mergedReader } from "../lib/operator/merged-reader.ts";
 import type { MergedReaderOptions } from "../lib/operator/merged-reader.ts";
 import { messageJson } from "../lib/operator/replay-json.ts";
-import { parseRangeEnd, resolveRange } from "../lib/operator/replay-range.ts";
+import { checkOrder, parseRangeEnd, resolveRange } from "../lib/operator/replay-range.ts";
 import type { RangeEnd } from "../lib/operator/replay-range.ts";
 import { ReplayLines } from "../lib/terminal/replay-line.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
@@ -26,10 +26,10 @@ import { untilStopped } from "./until-stopped.ts";
 interface Options {
   readonly from?: string;
   readonly to?: string;
-  readonly runner: string[];
-  readonly kind: RunnerKind[];
-  readonly type: string[];
-  readonly stream: StreamKey[];
+  readonly runner?: readonly string[];
+  readonly kind?: readonly RunnerKind[];
+  readonly type?: readonly string[];
+  readonly stream?: readonly StreamKey[];
   readonly follow?: true;
   readonly untilCaughtUp?: true;
   readonly seq?: true;
@@ -63,19 +63,12 @@ export function command(): Command {
       "--runner <id>",
       "only of this runner, or pattern such as camera/*/hd; may repeat",
       collect,
-      [],
     )
-    .option(
-      "--kind <kind>",
-      "only camera, worker, service or process; may repeat",
-      collectKinds,
-      [],
-    )
+    .option("--kind <kind>", "only camera, worker, service or process; may repeat", collectKinds)
     .option(
       "--type <type>",
       "only this type, such as process_exited or 'camera_*'; may repeat",
       collect,
-      [],
     )
     .addOption(streamOption())
     .option("-f, --follow", "go on with what comes")
@@ -90,20 +83,18 @@ function streamOption(): Option {
   return new Option(
     "--stream <stream>",
     `only of this stream: ${STREAM_KEYS.join(", ")}, or all; may repeat (default: heartbeats, events and alerts)`,
-  )
-    .argParser(collectStreams)
-    .default([], "");
+  ).argParser(collectStreams);
 }
 
-function collect(value: string, before: readonly string[]): string[] {
+function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, ...value.split(",")];
 }
 
-function collectKinds(value: string, before: readonly RunnerKind[]): RunnerKind[] {
+function collectKinds(value: string, before: readonly RunnerKind[] = []): RunnerKind[] {
   return [...before, ...value.split(",").map((word) => oneOf(word, RUNNER_KINDS))];
 }
 
-function collectStreams(value: string, before: readonly StreamKey[]): StreamKey[] {
+function collectStreams(value: string, before: readonly StreamKey[] = []): StreamKey[] {
   if (value === "all") return [...STREAM_KEYS];
   return [...before, ...value.split(",").map((word) => oneOf(word, STREAM_KEYS))];
 }
@@ -146,12 +137,16 @@ function rangeEnds({ from, to, follow }: Options, nowMs: number): RangeEnds {
     throw new AppError("invalid", "--follow goes on for ever: give it or --to, not both");
   }
   const end = to === undefined ? undefined : parseRangeEnd("--to", to, nowMs);
-  if (from !== undefined) return { from: parseRangeEnd("--from", from, nowMs), to: end };
+  if (from !== undefined) {
+    const start = parseRangeEnd("--from", from, nowMs);
+    if (start.kind === "time" && end?.kind === "time") checkOrder(start.ms, end.ms);
+    return { from: start, to: end };
+  }
   const endMs = end?.kind === "time" ? end.ms : nowMs;
   return { from: { kind: "time", ms: follow === true ? nowMs : endMs - DEFAULT_SPAN_MS }, to: end };
 }
 
-function choiceOf({ runner, kind, type }: Options): MessageChoice {
+function choiceOf({ runner = [], kind = [], type = [] }: Options): MessageChoice {
   return { runners: runner.map(runnerPattern), kinds: kind, types: type };
 }
 
@@ -177,7 +172,7 @@ async function readingOf(
   { from, to }: RangeEnds,
 ): Promise<MergedReaderOptions> {
   const prefixes = prefixesOf(context.settings);
-  const streams = options.stream.length === 0 ? DEFAULT_STREAMS : [...new Set(options.stream)];
+  const streams = [...new Set(options.stream ?? DEFAULT_STREAMS)];
   const follow = options.follow === true || options.untilCaughtUp === true;
   const range = await resolveRange({ jsm, prefixes }, from, to);
   return { nc, jsm, prefixes, streams, follow, ...range };

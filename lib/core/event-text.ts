@@ -1,5 +1,6 @@
 /** What an event says, in one line for people. */
 import type { JsonObject } from "./heartbeat.ts";
+import { MAX_EPOCH_MS, formatTime } from "./time.ts";
 
 const MAX_VALUE_CHARS = 200;
 
@@ -21,7 +22,7 @@ const TEXTS: Readonly<Record<string, (data: JsonObject) => string>> = {
   restart_scheduled: (data) =>
     `attempt ${word(data["attempt"])} in ${word(data["delay_sec"])} s${tail(word(data["reason"]))}`,
   restart_exhausted: (data) =>
-    `${word(data["attempt"])} attempts were not enough, the next one is at ${word(data["cooldown_until"])}${tail(word(data["reason"]))}`,
+    `${word(data["attempt"])} attempts were not enough, the next one is at ${instant(data["cooldown_until"])}${tail(word(data["reason"]))}`,
   restart_denied: (data) => word(data["why"]),
   limit_exceeded: (data) =>
     `${word(data["limit"])} is ${word(data["value"])}, more than ${word(data["max"])} for ${word(data["for_sec"])} s`,
@@ -56,6 +57,11 @@ function lastLine(value: unknown): string {
 
 function tail(text: string): string {
   return text === "" ? "" : `: ${text}`;
+}
+
+function instant(value: unknown): string {
+  const isTime = typeof value === "number" && Math.abs(value) <= MAX_EPOCH_MS;
+  return isTime ? formatTime(value) : word(value);
 }
 
 /** `key=value key=value`; the reason or message alone where there is nothing else. */

@@ -1,7 +1,9 @@
 /** From which moment to which: times, or places in a stream such as `heartbeats:123`. */
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { AppError } from "../core/errors.ts";
+import { clockOf } from "../core/imported-stream.ts";
 import { requireMoment } from "../core/moment.ts";
+import { formatTime } from "../core/time.ts";
 import { STREAM_KEYS, streamName } from "../core/subject.ts";
 import type { Prefixes, StreamKey } from "../core/subject.ts";
 import type { MergedReaderOptions } from "./merged-reader.ts";
@@ -51,17 +53,23 @@ export async function resolveRange(
   if (from?.kind === "place") sequences[from.key] = { from: from.seq };
   if (to?.kind === "place") sequences[to.key] = { ...sequences[to.key], to: to.seq };
   const range = { from: await timeOf(from), to: await timeOf(to), sequences };
-  if (range.from !== undefined && range.to !== undefined && range.from > range.to) {
-    const [first, last] = [range.from, range.to].map((ms) => new Date(ms).toISOString());
-    throw new AppError("invalid", `The range ends before it begins: from ${first} to ${last}`);
-  }
+  if (range.from !== undefined && range.to !== undefined) checkOrder(range.from, range.to);
   return range;
 }
 
+/** @throws AppError `invalid` for a range, in epoch ms, that ends before it begins. */
+export function checkOrder(from: number, to: number): void {
+  if (from <= to) return;
+  throw new AppError(
+    "invalid",
+    `The range ends before it begins: from ${formatTime(from)} to ${formatTime(to)}`,
+  );
+}
+
 async function timeOfPlace(jsm: JetStreamManager, stream: string, seq: number): Promise<number> {
+  const { config, state } = await jsm.streams.info(stream);
   const message = await jsm.direct.getMessage(stream, { seq, next_by_subj: ">" });
-  if (message !== null) return Math.floor(message.time.getTime());
-  const { state } = await jsm.streams.info(stream);
+  if (message !== null) return clockOf(config)(Math.floor(message.time.getTime()), message.header);
   throw new AppError(
     "not_found",
     `Stream ${stream} has no message ${seq}: it holds ${state.first_seq} to ${state.last_seq}`,

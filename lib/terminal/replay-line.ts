@@ -29,7 +29,6 @@ export interface ShownMessage {
 
 const MAX_RUNNER_COLUMNS = 40;
 const MIN_RUNNER_COLUMNS = 22;
-const TYPE_COLUMNS = 20;
 const MAX_TEXT_CHARS = 2_000;
 
 /** What a message says, and whether it is good news. */
@@ -94,17 +93,19 @@ export class ReplayLines {
       MAX_RUNNER_COLUMNS,
       Math.max(this.#runnerColumns, stringWidth(name)),
     );
-    const type = `${looks.unicode ? glyph : ascii} ${harmless(message.type)}`;
-    const text = harmless(said.text).slice(0, MAX_TEXT_CHARS);
+    const text = withStatuses(message, harmless(said.text).slice(0, MAX_TEXT_CHARS), looks);
     const time = new Date(message.time).toISOString().slice(11, 23);
     const place = this.#showsPlace ? [padded(`${message.key}:${message.seq}`, 18, looks)] : [];
-    const isDim = message.key === "heartbeats" && said.colour === undefined;
+    const mark = looks.unicode ? glyph : ascii;
+    const isBeat = message.key === "heartbeats" || message.key === "snapshots";
+    // Most lines are heartbeats: a word would only say again what its mark says.
+    const head = isBeat ? mark : `${mark} ${harmless(message.type)} `;
+    const isDim = isBeat && said.colour === undefined;
     return [
       paint(time, "dim", looks),
       ...place.map((text) => paint(text, "dim", looks)),
       padded(name, this.#runnerColumns, looks),
-      paint(padded(type, TYPE_COLUMNS, looks), said.colour ?? colour, looks),
-      isDim ? paint(text, "dim", looks) : withStatuses(message, text, looks),
+      `${paint(head, said.colour ?? colour, looks)} ${isDim ? paint(text, "dim", looks) : text}`,
     ]
       .join("  ")
       .trimEnd();
@@ -178,15 +179,14 @@ function heartbeatText(beat: Heartbeat, looks: TerminalLooks): string {
     ["matched", beat.matched],
   ];
   const parts = [
-    `${beat.host}:${beat.pid}`,
-    ...(beat.seq === null ? [] : [`#${beat.seq}`]),
+    `${beat.host}:${beat.pid}${beat.seq === null ? "" : ` #${beat.seq}`}`,
     ...(beat.health === null || beat.health === "healthy" ? [] : [beat.health]),
     ...((beat.cameraState ?? "healthy") === "healthy" ? [] : [`camera ${beat.cameraState}`]),
     ...figures.flatMap(([name, value]) => (value === null ? [] : [`${rounded(value)} ${name}`])),
     ...(beat.latencyMs === null ? [] : [`${rounded(beat.latencyMs)} ms`]),
   ];
   const error = beat.lastError === "" ? "" : `${looks.unicode ? " — " : " - "}${beat.lastError}`;
-  return redact(parts.join(" ") + error);
+  return redact(parts.join(", ") + error);
 }
 
 function rounded(value: number): string {
