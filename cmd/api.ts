@@ -9,15 +9,13 @@ import { requireReadKey } from "../lib/api/keys.ts";
 import { startMonitor } from "../lib/api/pipeline-monitor.ts";
 import { serveApi } from "../lib/api/server.ts";
 import { AppError, messageOf } from "../lib/core/errors.ts";
-import { streamName } from "../lib/core/subject.ts";
 import { connectNats } from "../lib/nats/connect.ts";
-import { FLEET_PROJECTIONS } from "../lib/store/read-fleet-index.ts";
 import { openReadModels } from "../lib/store/read-models.ts";
-import { projections } from "../projections/index.ts";
 import { Closers } from "./closers.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { watchFleet } from "./fleet-watch.ts";
+import { followedProjections } from "./followed-projections.ts";
 import { heartbeatKey } from "./heartbeat-key.ts";
 import { natsOptions } from "./nats-options.ts";
 import { prefixesOf } from "./stream-options.ts";
@@ -98,16 +96,6 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
   const failed = connecting.then(async () => await new Promise<never>(() => {}));
   failed.catch(() => {});
   return { failed };
-}
-
-/** What statuses follow from, and the stream that each is folded from. */
-export function followedProjections({
-  settings,
-}: Context): { projection: string; stream: string }[] {
-  const prefixes = prefixesOf(settings);
-  return projections
-    .filter(({ name }) => (FLEET_PROJECTIONS as readonly string[]).includes(name))
-    .map(({ name, stream }) => ({ projection: name, stream: streamName(prefixes, stream) }));
 }
 
 /** Connects in the background, for as long as it takes. Rejects where waiting can't help. */

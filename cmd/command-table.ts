@@ -44,6 +44,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./api.ts"),
   },
   {
+    name: "sentinel",
+    summary: "tell when a runner falls silent or comes back",
+    load: async () => await import("./sentinel.ts"),
+  },
+  {
     name: "enforcer",
     summary: "keep the fleet's runners running on this host",
     load: async () => await import("./enforcer.ts"),

@@ -12,7 +12,7 @@ import { AppError } from "../lib/core/errors.ts";
 import type { ReadModels } from "../lib/core/read-models.ts";
 import { connectNats } from "../lib/nats/connect.ts";
 import { openReadModels } from "../lib/store/read-models.ts";
-import { followedProjections } from "./api.ts";
+import { followedProjections } from "./followed-projections.ts";
 import type { Closers } from "./closers.ts";
 import type { Context } from "./context.ts";
 import { watchFleet } from "./fleet-watch.ts";

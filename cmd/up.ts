@@ -29,7 +29,7 @@ const INTERRUPTED = 130;
 export function command(): Command {
   return new Command("up")
     .description(
-      "Runs everything on this machine: nats-server (unless NATS_URL names one), projector, API, and the runners of the fleet file. ctrl-C stops it all.",
+      "Runs everything on this machine: nats-server (unless NATS_URL names one), projector, API, sentinel, and the runners of the fleet file. ctrl-C stops it all.",
     )
     .option("--fleet <file>", "the fleet file (default: the demo fleet)")
     .option("--host <address>", "address of the API (default: 127.0.0.1)")
@@ -133,7 +133,7 @@ function startOwnCommands(
   closers: Closers,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<never> {
-  const failures = ["projector", "api"].map((name) => {
+  const failures = ["projector", "api", "sentinel"].map((name) => {
     const child = startChildCommand({ name, args: fileArguments, env, log });
     closers.push(`the ${name}`, async () => await child.stop());
     return child.failed;

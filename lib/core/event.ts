@@ -94,7 +94,12 @@ export const eventDataSchemas = {
     max: z.number(),
     for_sec: z.number(),
   }),
-  status_changed: z.object({ from: z.string(), to: z.string(), cause: z.string() }),
+  status_changed: z.object({
+    from: z.string(),
+    to: z.string(),
+    cause: z.string(),
+    since: instant.optional(),
+  }),
   camera_degraded: z.object({ reason: z.string() }),
   camera_offline: z.object({ reason: z.string() }),
   camera_online: z.object({}),

@@ -6,7 +6,7 @@ import type { AnnouncedProcess, BeatingProcess, CurrentProcess } from "./current
 import type { ProcessState } from "./current-process.ts";
 import type { CameraState, Health } from "./heartbeat.ts";
 import type { RunnerKind } from "./runner-id.ts";
-import type { PipelineView, Status, StatusAnswer, Thresholds } from "./status.ts";
+import type { Liveness, PipelineView, Status, StatusAnswer, Thresholds } from "./status.ts";
 
 /** The moment at which something is judged, and what Runbeat could see until then. */
 export interface Moment {
@@ -73,6 +73,17 @@ export interface RestartRow {
   readonly registered_host: string | null;
   readonly registered_pid: number | null;
   readonly labels: string | null;
+}
+
+/** What is in memory of a runner: enough to judge it, at every look at the whole fleet. */
+export interface RunnerFacts {
+  readonly runner: string;
+  readonly liveness: Liveness;
+  readonly thresholds: Thresholds;
+  readonly current: CurrentProcess<AnnouncedRow> | undefined;
+  readonly beat: BeatFacts | undefined;
+  readonly restart: RestartRow | undefined;
+  readonly declared: DeclaredRunner | undefined;
 }
 
 /** Everything known of one runner at one moment. */
@@ -321,6 +332,11 @@ export interface ReadModels {
   runners(query: RunnerQuery, moment: Moment): Page<RunnerView, RunnerPosition>;
   runner(runner: string, moment: Moment): { view: RunnerView | undefined; seq: number };
   summary(moment: Moment): Summary;
+  /**
+   * Shows every runner with its status, the retired too. Answers false, and has shown none, while
+   * more has been folded than could be read yet: what it would show may be old.
+   */
+  watch(moment: Moment, show: (facts: RunnerFacts, status: Status) => void): boolean;
   /** Waits between slices of a long scan, so that others are answered meanwhile. */
   processes(query: ProcessQuery, moment: Moment): Promise<Page<ProcessView, ProcessPosition>>;
   snapshots(query: SnapshotQuery): Page<SnapshotView, SnapshotPosition>;

@@ -5,7 +5,8 @@
 import { statSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
 import type { DeclaredRunner, Moment, ReadModels, RunnerView } from "../core/read-models.ts";
-import type { Thresholds } from "../core/status.ts";
+import { STATUSES } from "../core/status.ts";
+import type { Status, Thresholds } from "../core/status.ts";
 import { openReadOnly } from "./open.ts";
 import type { SqliteDatabase } from "./open.ts";
 import { checkpointReader, checkpointSeq } from "./read-checkpoints.ts";
@@ -133,6 +134,18 @@ class SqliteReadModels implements ReadModels {
       ...summarizeFleet(table, moment),
       seq: index.seq,
     }));
+  }
+
+  watch(moment: Moment, show: Parameters<ReadModels["watch"]>[1]): boolean {
+    return this.withFleet(({ index }, table) => {
+      if (index.hasMore) return false;
+      table.useView(moment);
+      for (const [slot, record] of table.records.entries()) {
+        if (table.columns.listed[slot] !== 1) continue;
+        show(record, STATUSES[table.statusAt(slot, moment.now)] as Status);
+      }
+      return true;
+    });
   }
 
   async processes(query: Parameters<ReadModels["processes"]>[0], moment: Moment) {

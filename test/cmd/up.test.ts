@@ -46,7 +46,7 @@ async function untilAllOnline(up: RunningUp, timeoutMs = MINUTE_MS): Promise<Map
 }
 
 /** Commands of `up` other than its runners. */
-const PARTS = /nats-server|runbeat\.js (api|projector)/;
+const PARTS = /nats-server|runbeat\.js (api|projector|sentinel)/;
 const QUIET = "[sleep, '1000']";
 /** Nothing but KILL ends it, and that comes last. */
 const STUBBORN = "[sh, -c, 'trap : TERM INT HUP; while :; do sleep 0.1; done']";
