@@ -12,6 +12,8 @@ export const IMPORT_KEYS = {
   id: "runbeat.imported",
   /** The moment up to which was exported, epoch ms as digits: where the clock stands. */
   end: "runbeat.imported_end",
+  /** `complete` once every message is there. */
+  state: "runbeat.import_state",
 } as const;
 
 /** What a stream's configuration says of where it came from. */
@@ -23,13 +25,18 @@ export interface StreamImport {
   readonly id: string;
   /** Epoch ms; undefined where the metadata do not say. */
   readonly endMs: number | undefined;
+  readonly isComplete: boolean;
 }
 
 /** Undefined for a stream that was not imported. */
 export function importOf({ metadata }: StreamOrigin): StreamImport | undefined {
   const id = metadata?.[IMPORT_KEYS.id];
   if (id === undefined) return undefined;
-  return { id, endMs: parseMillis(metadata?.[IMPORT_KEYS.end] ?? "") };
+  return {
+    id,
+    endMs: parseMillis(metadata?.[IMPORT_KEYS.end] ?? ""),
+    isComplete: metadata?.[IMPORT_KEYS.state] === "complete",
+  };
 }
 
 /** A stream's way from the time at which a message came to the time that counts, epoch ms. */
