@@ -14,6 +14,7 @@ import { openReadModels } from "../lib/store/read-models.ts";
 import { Closers } from "./closers.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
+import { fleetRules } from "./fleet-rules.ts";
 import { watchFleet } from "./fleet-watch.ts";
 import { followedProjections } from "./followed-projections.ts";
 import { heartbeatKey } from "./heartbeat-key.ts";
@@ -58,9 +59,13 @@ async function run(context: Context): Promise<void> {
 /** The API listens before anything else is there: it then says what is missing. */
 async function start(context: Context, closers: Closers): Promise<{ failed: Promise<never> }> {
   const { log, settings, paths } = context;
+  const rules = fleetRules(context);
   const models = openReadModels({ file: paths.databaseFile, thresholds: thresholdsOf(settings) });
   closers.push("the read models", () => models.close());
-  const stopWatching = watchFleet(context, (runners) => models.declare(runners, Date.now()));
+  const stopWatching = watchFleet(context, (runners, fleet) => {
+    models.declare(runners, Date.now());
+    rules.take(fleet);
+  });
   closers.push("the fleet file", stopWatching);
   const { connecting, close } = connect(context);
   closers.push("NATS", close);
@@ -89,6 +94,7 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
     prefixes,
     log,
     version: projectVersion(),
+    rules,
   });
   const server = await serveApi(app, settings.http);
   closers.push("the server", async () => await server.close());

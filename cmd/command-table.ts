@@ -19,6 +19,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./status.ts"),
   },
   {
+    name: "explain",
+    summary: "say why a runner is in its state, and what happens next",
+    load: async () => await import("./explain.ts"),
+  },
+  {
     name: "runner",
     summary: "watch one camera, or give orders to any runner",
     load: async () => await import("./runner.ts"),

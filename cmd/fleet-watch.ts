@@ -27,11 +27,11 @@ function versionOf(file: string): string {
  */
 export function watchFleet(
   context: Context,
-  onChange: (runners: readonly DeclaredRunner[]) => void,
+  onChange: (runners: readonly DeclaredRunner[], fleet: Fleet) => void,
 ): () => void {
   if (context.settings.fleet === null) return () => undefined;
   return followFleetFile(context, "", (fleet) =>
-    onChange([...fleet.runners.values()].map(declared)),
+    onChange([...fleet.runners.values()].map(declared), fleet),
   );
 }
 

@@ -15,6 +15,7 @@ import { openReadModels } from "../lib/store/read-models.ts";
 import { followedProjections } from "./followed-projections.ts";
 import type { Closers } from "./closers.ts";
 import type { Context } from "./context.ts";
+import { fleetRules } from "./fleet-rules.ts";
 import { watchFleet } from "./fleet-watch.ts";
 import { natsOptions } from "./nats-options.ts";
 import { answerOf } from "./read-api.ts";
@@ -38,11 +39,15 @@ export async function openOfflineApi(context: Context, closers: Closers): Promis
   const { settings, paths, log } = context;
   const file = paths.databaseFile;
   if (!existsSync(file)) throw new AppError("unavailable", `there is no database ${file}`);
+  const rules = fleetRules(context);
   const models = openReadModels({ file, thresholds: thresholdsOf(settings) });
   closers.push("the read models", () => models.close());
   closers.push(
     "the fleet file",
-    watchFleet(context, (runners) => models.declare(runners, Date.now())),
+    watchFleet(context, (runners, fleet) => {
+      models.declare(runners, Date.now());
+      rules.take(fleet);
+    }),
   );
   const streams = openStreamAccess(connectSoon(context, closers), prefixesOf(settings));
   const monitor = startMonitor({
@@ -63,6 +68,7 @@ export async function openOfflineApi(context: Context, closers: Closers): Promis
     prefixes: prefixesOf(settings),
     log,
     version: projectVersion(),
+    rules,
   });
   return {
     place: file,

@@ -1,15 +1,14 @@
 import { Command } from "commander";
-import { AppError, messageOf } from "../lib/core/errors.ts";
+import { AppError } from "../lib/core/errors.ts";
 import { hostFacts } from "../lib/terminal/host-facts.ts";
 import { statusScreen } from "../lib/terminal/status-screen.ts";
 import type { ShownComponent, ShownSummary } from "../lib/terminal/status-screen.ts";
 import type { ShownRunner } from "../lib/terminal/status-row.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
-import { Closers } from "./closers.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
-import { apiUrl, httpApi, isUnreachable } from "./read-api.ts";
 import type { ReadApi } from "./read-api.ts";
+import { withSomeApi } from "./some-api.ts";
 
 interface Options {
   readonly url?: string;
@@ -56,34 +55,7 @@ export function command(): Command {
 }
 
 async function run(context: Context, options: Options): Promise<void> {
-  const url = options.url ?? apiUrl(context);
-  const api = httpApi(url, context.settings.http.readKey);
-  try {
-    await show(context, options, api);
-  } catch (error) {
-    if (options.url !== undefined || !isUnreachable(error)) throw error;
-    await showOffline(context, options, messageOf(error));
-  }
-}
-
-/** No API answers: the database is read, and that is said. */
-async function showOffline(context: Context, options: Options, why: string): Promise<void> {
-  // Loaded only here: it is most of Runbeat.
-  const { openOfflineApi } = await import("./offline-api.ts");
-  const closers = new Closers();
-  try {
-    const api = await openOfflineApi(context, closers).catch((error: unknown) => {
-      throw new AppError(
-        "unavailable",
-        `${why}, and ${messageOf(error)}: start Runbeat with runbeat up, or name another API with --url`,
-        { cause: error },
-      );
-    });
-    context.say(`${why}: reading ${api.place} instead.`);
-    await show(context, options, api);
-  } finally {
-    await closers.closeAll(context.log);
-  }
+  await withSomeApi(context, options.url, async (api) => await show(context, options, api));
 }
 
 function collect(value: string, before: string[]): string[] {

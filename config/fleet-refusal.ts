@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { AppError } from "../lib/core/errors.ts";
 import { redactDeep } from "../lib/core/redact.ts";
 import { fleetSchema } from "./fleet-schema.ts";
-import { didYouMean } from "./nearest-word.ts";
+import { didYouMean } from "../lib/core/nearest-word.ts";
 
 /** Keys and list positions from the top of the file. */
 export type Place = readonly PropertyKey[];

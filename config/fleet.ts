@@ -19,7 +19,7 @@ import { refusal } from "./fleet-refusal.ts";
 import { fleetSchema } from "./fleet-schema.ts";
 import type { EntryFile, FleetFile } from "./fleet-schema.ts";
 import { expandVariables } from "./fleet-variables.ts";
-import { didYouMean } from "./nearest-word.ts";
+import { didYouMean } from "../lib/core/nearest-word.ts";
 
 /**
  * Reads a fleet file. `${NAME}` takes a value from `env`; `$${NAME}` stands for itself.

@@ -3,7 +3,7 @@ import { AppError } from "../lib/core/errors.ts";
 import { redactDeep } from "../lib/core/redact.ts";
 import { HANDED_DOWN, TEST_PREFIX } from "./environment.ts";
 import type { Environment } from "./environment.ts";
-import { nearestWord } from "./nearest-word.ts";
+import { nearestWord } from "../lib/core/nearest-word.ts";
 import { checkTogether } from "./setting-checks.ts";
 import { SETTING_LIST } from "./setting-list.ts";
 import type { SettingEntry } from "./setting-list.ts";

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import { AppError, messageOf } from "../lib/core/errors.ts";
-import { didYouMean } from "./nearest-word.ts";
+import { didYouMean } from "../lib/core/nearest-word.ts";
 import { SETTING_LIST } from "./setting-list.ts";
 
 /** Values of a file by key (`http.port`). */

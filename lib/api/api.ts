@@ -1,4 +1,6 @@
+import type { FleetRules } from "../core/explanation.ts";
 import type { Moment, ReadModels } from "../core/read-models.ts";
+import type { RunnerId } from "../core/runner-id.ts";
 import type { Prefixes } from "../core/subject.ts";
 import type { AsOf } from "./answer.ts";
 import type { HttpMetrics } from "./http-metrics.ts";
@@ -13,6 +15,14 @@ export interface ApiLog {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+}
+
+/** What enforcers go by, as far as it is known here. */
+export interface RulesSource {
+  /** As they are now. */
+  current(): FleetRules;
+  /** The runner that the enforcer of a host is; of this host where none is given. */
+  enforcerOf(host: string | undefined): RunnerId;
 }
 
 /** What the routes work with. */
@@ -31,6 +41,8 @@ export interface Api {
   readonly log: ApiLog;
   /** Of Runbeat. */
   readonly version: string;
+  /** Undefined where nothing is known of enforcers. */
+  readonly rules?: RulesSource | undefined;
 }
 
 /** What an answer says of the moment that it is of. `seq`: how far its stream was folded. */

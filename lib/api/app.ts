@@ -1,7 +1,8 @@
 import type { Hono } from "hono";
 import type { ReadModels } from "../core/read-models.ts";
 import type { Prefixes } from "../core/subject.ts";
-import type { Api, ApiLog } from "./api.ts";
+import type { Api, ApiLog, RulesSource } from "./api.ts";
+import { addExplainRoute } from "./explain.ts";
 import { addHealthRoutes } from "./health.ts";
 import { addHeartbeatRoutes } from "./heartbeats.ts";
 import { addHistoryRoutes } from "./history.ts";
@@ -35,6 +36,8 @@ export interface ApiOptions {
   readonly prefixes: Prefixes;
   readonly log: ApiLog;
   readonly version: string;
+  /** What enforcers go by; without it nothing is foretold of them. */
+  readonly rules?: RulesSource | undefined;
 }
 
 /** Sent with every answer: nothing of ours belongs into another page, and no type is guessed. */
@@ -73,6 +76,7 @@ function addRoutes(api: Api): void {
   addRunnerRoutes(api);
   addHistoryRoutes(api);
   addTimelineRoutes(api);
+  addExplainRoute(api);
   addHeartbeatRoutes(api);
   addProcessRoutes(api);
   addSummaryRoutes(api);

@@ -17,6 +17,9 @@ export const ORDERS = [
 ] as const;
 export type OrderKind = (typeof ORDERS)[number];
 
+/** Why a process is asked to end after `stop`; whoever reads its event knows the order by it. */
+export const STOPPED_BY_OPERATOR = "it was stopped by an operator";
+
 export interface Order {
   readonly order: OrderKind;
   /** Why, for the time line. */

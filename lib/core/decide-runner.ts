@@ -3,6 +3,7 @@ import { checkLimits } from "./decide-limits.ts";
 import { isMissed } from "./decide-silence.ts";
 import type { Action, DecideSettings } from "./decide-action.ts";
 import type { RunnerMemory } from "./decide-memory.ts";
+import { STOPPED_BY_OPERATOR } from "./decide-orders.ts";
 import type { EventData, EventType } from "./event.ts";
 import type { Fleet, FleetEntry } from "./fleet.ts";
 import { specOf } from "./fleet-spec.ts";
@@ -239,7 +240,7 @@ class RunnerDecision {
     const { memory } = this;
     this.#meet(run);
     if (memory.stop !== null) return this.#end(memory.stop.reason);
-    if (memory.wish !== "run") return this.#end("it was stopped by an operator");
+    if (memory.wish !== "run") return this.#end(STOPPED_BY_OPERATOR);
     if (memory.paused) {
       memory.misses = 0;
       memory.over = {};

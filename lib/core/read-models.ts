@@ -100,6 +100,9 @@ export interface RunnerView {
   readonly figures: BeatFigures | undefined;
   readonly restart: RestartRow | undefined;
   readonly declared: DeclaredRunner | undefined;
+  /** What the status follows from. */
+  readonly liveness: Liveness;
+  readonly thresholds: Thresholds;
 }
 
 export const SORT_KEYS = ["severity", "runner", "status", "last_heartbeat_at", "restarts"] as const;

@@ -83,5 +83,7 @@ export function runnerView(
     figures,
     restart: record.restart,
     declared: record.declared,
+    liveness,
+    thresholds,
   };
 }

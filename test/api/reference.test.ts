@@ -28,6 +28,7 @@ describe("/openapi.json", () => {
       "GET /api/v1/quarantine",
       "GET /api/v1/runners",
       "GET /api/v1/runners/{kind}/{name}/{profile}",
+      "GET /api/v1/runners/{kind}/{name}/{profile}/explain",
       "GET /api/v1/runners/{kind}/{name}/{profile}/heartbeats",
       "GET /api/v1/runners/{kind}/{name}/{profile}/history",
       "GET /api/v1/runners/{kind}/{name}/{profile}/timeline",

@@ -1,0 +1,47 @@
+import { Command } from "commander";
+import { explainScreen } from "../lib/terminal/explain-screen.ts";
+import type { ShownExplanation } from "../lib/terminal/explain-screen.ts";
+import { terminalLooks } from "../lib/terminal/style.ts";
+import { openContext } from "./context.ts";
+import type { Context } from "./context.ts";
+import { namedRunner } from "./named-runner.ts";
+import { withSomeApi } from "./some-api.ts";
+
+interface Options {
+  readonly url?: string;
+  readonly json?: boolean;
+}
+
+export function command(): Command {
+  return new Command("explain")
+    .description(
+      "Says why a runner is in its state: the status rule with its numbers, its last heartbeats, what happened, and what the enforcer will do next. Each fact comes with the message that says so.",
+    )
+    .argument("<id>", "kind/name/profile; name/profile where one kind only has it")
+    .option("--url <url>", "another installation's API, e.g. http://edge-1:8080")
+    .option("--json", "as JSON")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ runbeat explain camera/front-door/hd\n  $ runbeat explain front-door/hd --json | jq .next",
+    )
+    .action(async (id: string, options: Options, self: Command) => {
+      await run(openContext(self), id, options);
+    });
+}
+
+async function run(context: Context, id: string, options: Options): Promise<void> {
+  const shown = await withSomeApi(context, options.url, async (api) => {
+    const runner = await namedRunner(api, id);
+    return (await api.get(`/api/v1/runners/${runner}/explain`)) as ShownExplanation;
+  });
+  if (options.json === true) {
+    process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`);
+    return;
+  }
+  const looks = terminalLooks({
+    isTTY: process.stdout.isTTY,
+    columns: process.stdout.columns,
+    environment: context.environment,
+  });
+  process.stdout.write(explainScreen(shown, looks, false));
+}
