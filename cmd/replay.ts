@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -10,16 +9,21 @@ import { STREAM_KEYS } from "../lib/core/subject.ts";
 import type { StreamKey } from "../lib/core/subject.ts";
 import { connectNats } from "../lib/nats/connect.ts";
 import { openJetStream } from "../lib/nats/jetstream.ts";
-import { mergedReader } from "../lib/operator/merged-reader.ts";
 import type { MergedReaderOptions } from "../lib/operator/merged-reader.ts";
-import { messageJson } from "../lib/operator/replay-json.ts";
+import { ReplayPace } from "../lib/operator/replay-pace.ts";
 import { checkOrder, parseRangeEnd, resolveRange } from "../lib/operator/replay-range.ts";
 import type { RangeEnd } from "../lib/operator/replay-range.ts";
+import { checkPrefix, openRepublisher } from "../lib/operator/republisher.ts";
 import { ReplayLines } from "../lib/terminal/replay-line.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
+import { Closers } from "./closers.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { natsOptions } from "./nats-options.ts";
+import { ReplayKeys } from "./replay-keys.ts";
+import { replay } from "./replay-session.ts";
+import { jsonSink, lineSink, republishSink } from "./replay-sink.ts";
+import type { ReplaySink } from "./replay-sink.ts";
 import { prefixesOf } from "./stream-options.ts";
 import { untilStopped } from "./until-stopped.ts";
 
@@ -32,15 +36,16 @@ interface Options {
   readonly stream?: readonly StreamKey[];
   readonly follow?: true;
   readonly untilCaughtUp?: true;
+  readonly speed: number;
   readonly seq?: true;
+  readonly toSubjectPrefix?: string;
+  readonly toNats?: string;
   readonly json?: true;
 }
 
 /** What is shown of the past unless it is said. */
 const DEFAULT_SPAN_MS = 15 * 60_000;
 const DEFAULT_STREAMS: readonly StreamKey[] = ["heartbeats", "events", "alerts"];
-/** Lines are written together up to so many characters. */
-const MAX_PENDING_CHARS = 65_536;
 
 const EXAMPLES = `
 Times are 2026-01-31T03:12:00Z, 03:12 (the last such time, in UTC), -15m, -2h30m or now; places in a
@@ -50,7 +55,12 @@ Examples:
   $ runbeat replay --from -15m
   $ runbeat replay --from 03:10 --to 03:20 --runner front-door/hd
   $ runbeat replay --from -1d --type 'process_*' --type status_changed --json | jq .data
-  $ runbeat replay --follow --kind camera`;
+  $ runbeat replay --follow --kind camera
+  $ runbeat replay --from -1h --speed 10
+  $ runbeat replay --from -1h --to-subject-prefix test --to-nats nats://test-box:4222
+
+In a terminal: space pauses, n goes on by one, + and - change the speed, j jumps, q quits. What is
+published again has Runbeat-Replay-Time, -Stream and -Seq in its headers.`;
 
 export function command(): Command {
   return new Command("replay")
@@ -73,10 +83,20 @@ export function command(): Command {
     .addOption(streamOption())
     .option("-f, --follow", "go on with what comes")
     .option("--until-caught-up", "go on with what comes meanwhile, and end once nothing is left")
+    .option("--speed <speed>", "1: as it happened, 10: ten times as fast, max", speed, Infinity)
     .option("--seq", "show the stream and the sequence of each message")
     .option("--json", "one JSON object a line: stream, seq, time, subject, runner, type, data")
+    .option("--to-subject-prefix <prefix>", "publish it all again under this prefix, for a test")
+    .option("--to-nats <url>", "publish it all again on another NATS")
     .addHelpText("after", EXAMPLES)
     .action(async (options: Options, self: Command) => await run(openContext(self), options));
+}
+
+function speed(text: string): number {
+  if (text === "max") return Infinity;
+  const value = Number(/^x?(\d+(?:\.\d+)?)x?$/.exec(text)?.[1]);
+  if (value > 0) return value;
+  throw new InvalidArgumentError("It must be max or a number such as 1 or 10.");
 }
 
 function streamOption(): Option {
@@ -114,16 +134,69 @@ async function run(context: Context, options: Options): Promise<void> {
   const nowMs = Date.now();
   const ends = rangeEnds(options, nowMs);
   const choice = choiceOf(options);
-  const nc = await connectNats(natsOptions(context, "runbeat replay"));
+  if (options.toSubjectPrefix !== undefined) checkPrefix(options.toSubjectPrefix);
   const stopping = new AbortController();
+  const closers = new Closers();
   void untilStopped().then(() => stopping.abort());
   try {
+    const nc = await connectNats(natsOptions(context, "runbeat replay"));
+    closers.push("NATS", async () => await nc.close());
     const place = { nc, jsm: await openJetStream(nc) };
-    const reading = await readingOf(context, options, place, ends);
-    await show(context, options, { ...reading, choice, signal: stopping.signal });
+    const reading = { ...(await readingOf(context, options, place, ends)), choice };
+    const sink = await openSink(context, options, reading, closers);
+    const keys = openKeys(options);
+    if (keys !== undefined) closers.push("keyboard", () => keys.close());
+    await replay({
+      reading,
+      sink,
+      keys,
+      pace: new ReplayPace(options.speed),
+      endsCaughtUp: options.untilCaughtUp === true && options.follow !== true,
+      signal: stopping.signal,
+    });
   } finally {
-    await nc.close();
+    await closers.closeAll(context.log);
   }
+}
+
+/** Keys are for who sits before a terminal and watches; a script that pipes has none. */
+function openKeys({ json }: Options): ReplayKeys | undefined {
+  const isWatched = process.stdin.isTTY && process.stdout.isTTY && json !== true;
+  return isWatched ? new ReplayKeys(process.stdin) : undefined;
+}
+
+async function openSink(
+  context: Context,
+  options: Options,
+  { nc, prefixes, streams }: MergedReaderOptions,
+  closers: Closers,
+): Promise<ReplaySink> {
+  const { isTTY, columns } = process.stdout;
+  if (options.toSubjectPrefix === undefined && options.toNats === undefined) {
+    if (options.json === true) return jsonSink();
+    const looks = terminalLooks({ isTTY, columns, environment: context.environment });
+    return lineSink(context, new ReplayLines(looks, options.seq === true));
+  }
+  const target = await openTarget(context, options, nc, closers);
+  const targetPrefix = options.toSubjectPrefix ?? prefixes.subject;
+  const desk = { source: nc, sourcePrefixes: prefixes, target, targetPrefix, streams };
+  const republisher = await openRepublisher(desk);
+  closers.push("publishing", () => republisher.close());
+  return republishSink(context, republisher, options.json === true);
+}
+
+/** The NATS to publish to. Its login stands in its address: the source's own is for the source. */
+async function openTarget(
+  context: Context,
+  { toNats }: Options,
+  source: NatsConnection,
+  closers: Closers,
+): Promise<NatsConnection> {
+  if (toNats === undefined) return source;
+  const { log } = context;
+  const target = await connectNats({ url: toNats, name: "runbeat replay", log });
+  closers.push("the other NATS", async () => await target.close());
+  return target;
 }
 
 interface RangeEnds {
@@ -176,60 +249,4 @@ async function readingOf(
   const follow = options.follow === true || options.untilCaughtUp === true;
   const range = await resolveRange({ jsm, prefixes }, from, to);
   return { nc, jsm, prefixes, streams, follow, ...range };
-}
-
-async function show(
-  context: Context,
-  options: Options,
-  reading: MergedReaderOptions,
-): Promise<void> {
-  const { isTTY, columns } = process.stdout;
-  const looks = terminalLooks({ isTTY, columns, environment: context.environment });
-  const lines = new ReplayLines(looks, options.seq === true);
-  const caughtUp = new AbortController();
-  const signal = AbortSignal.any([
-    caughtUp.signal,
-    ...(reading.signal === undefined ? [] : [reading.signal]),
-  ]);
-  const isLast = options.untilCaughtUp === true && options.follow !== true;
-  const output = new Output();
-  const messages = mergedReader({
-    ...reading,
-    signal,
-    onCaughtUp: () => {
-      if (isLast) caughtUp.abort();
-    },
-  });
-  let count = 0;
-  for await (const message of messages) {
-    count += 1;
-    const shown = options.json === true ? [messageJson(message)] : lines.lines(message);
-    await output.write(shown);
-  }
-  await output.flush();
-  if (count === 0 && options.json !== true)
-    context.say("Nothing of the kind happened in that time.");
-}
-
-/** Writes what came in one turn of the event loop at once, and no faster than it is taken. */
-class Output {
-  #pending = "";
-  #isScheduled = false;
-
-  async write(lines: readonly string[]): Promise<void> {
-    this.#pending += `${lines.join("\n")}\n`;
-    if (this.#pending.length > MAX_PENDING_CHARS) return await this.flush();
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      void this.flush();
-    });
-  }
-
-  async flush(): Promise<void> {
-    const text = this.#pending;
-    this.#pending = "";
-    if (text !== "" && !process.stdout.write(text)) await once(process.stdout, "drain");
-  }
 }
