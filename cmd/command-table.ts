@@ -84,6 +84,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./verify.ts"),
   },
   {
+    name: "rebuild",
+    summary: "fold the read models anew beside the live ones, and exchange them",
+    load: async () => await import("./rebuild.ts"),
+  },
+  {
     name: "config",
     summary: "show every setting, its value and where it comes from",
     load: async () => await import("./config.ts"),

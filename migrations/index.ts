@@ -1,7 +1,9 @@
 import type { Migration } from "kysely";
 import * as readModels from "./0001-read-models.ts";
+import * as generations from "./0002-generations.ts";
 
 /** Every migration by name, in order; forward only. */
 export const migrations: Record<string, Migration> = {
   "0001-read-models": readModels,
+  "0002-generations": generations,
 };

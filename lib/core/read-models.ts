@@ -304,7 +304,8 @@ export interface CheckpointView {
   readonly projection: string;
   readonly version: number;
   readonly partition: number;
-  readonly lane: "main" | "fast";
+  /** `next` and `old` are of a rebuild: nobody is told anything from them. */
+  readonly lane: "main" | "fast" | "next" | "old";
   readonly stream: string;
   /** The stream's creation time as the server wrote it. */
   readonly stream_created: string;
@@ -316,6 +317,8 @@ export interface CheckpointView {
   readonly notice: string | null;
   readonly notice_at: number | null;
   readonly updated_at: number;
+  /** Raised whenever the table is exchanged for another. */
+  readonly generation: number;
 }
 
 export interface DatabaseHealth {

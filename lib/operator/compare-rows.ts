@@ -11,6 +11,9 @@ export interface Difference {
   readonly column: string | undefined;
   readonly live: unknown;
   readonly folded: unknown;
+  /** Sequences of the first and last message that made the row. */
+  readonly firstSeq: number;
+  readonly lastSeq: number;
 }
 
 export interface Tally {
@@ -32,8 +35,16 @@ function firstSeqOf(projection: AnyProjection, row: Row): number {
   return Number(row[projection.appends || !("first_seq" in row) ? "stream_seq" : "first_seq"]);
 }
 
-function lastSeqOf(projection: AnyProjection, row: Row): number {
+/** Sequence of the last message that made a row. */
+export function lastSeqOf(projection: AnyProjection, row: Row): number {
   return Number(row[projection.appends || !("last_seq" in row) ? "stream_seq" : "last_seq"]);
+}
+
+function sequencesOf(projection: AnyProjection, a: Row, b: Row) {
+  return {
+    firstSeq: Math.min(firstSeqOf(projection, a), firstSeqOf(projection, b)),
+    lastSeq: Math.max(lastSeqOf(projection, a), lastSeqOf(projection, b)),
+  };
 }
 
 function note(tally: Tally, difference: Difference): void {
@@ -55,6 +66,7 @@ function compareColumns(
       column,
       live: live[column],
       folded: folded[column],
+      ...sequencesOf(projection, live, folded),
     });
   }
 }
@@ -100,5 +112,6 @@ export function compareRow(
     column: undefined,
     live: live === undefined ? "no such row" : "a row",
     folded: folded === undefined ? "no such row" : "a row",
+    ...sequencesOf(projection, only, only),
   });
 }

@@ -15,10 +15,11 @@ import { Fold } from "../projector/fold.ts";
 import { checkpointStore } from "../store/checkpoint.ts";
 import { openDatabase, openReadOnly } from "../store/open.ts";
 import type { SqliteDatabase } from "../store/open.ts";
-import type { CheckpointRow, TableShape } from "../store/tables.ts";
+import type { CheckpointRow } from "../store/tables.ts";
 import type { AnyProjection, FoldedStream } from "../../projections/projection.ts";
 import { compareRow } from "./compare-rows.ts";
-import type { Difference, Row, Tally } from "./compare-rows.ts";
+import type { Difference, Tally } from "./compare-rows.ts";
+import { rowPairs, rowsOf } from "./row-pairs.ts";
 
 /** Messages folded in memory between two writes. */
 const BATCH_MESSAGES = 50_000;
@@ -228,14 +229,6 @@ function writeBatch(db: SqliteDatabase, works: readonly Work[]): void {
   }
 }
 
-function rowsOf(db: SqliteDatabase, table: TableShape<Row>): IterableIterator<Row> {
-  const columns = table.columns.map((column) => `"${column}"`).join(", ");
-  const order = table.key.map((column) => `"${column}"`).join(", ");
-  return db
-    .prepare(`select ${columns} from ${table.name} order by ${order}`)
-    .iterate() as IterableIterator<Row>;
-}
-
 function compareTables(work: Work, live: SqliteDatabase, folded: SqliteDatabase): TableReport {
   const { projection, checkpoint, problem, firstSeq } = work;
   const tally: Tally = { compared: 0, unjudged: 0, differences: [] as Difference[] };
@@ -247,31 +240,9 @@ function compareTables(work: Work, live: SqliteDatabase, folded: SqliteDatabase)
     problem,
   };
   if (problem !== undefined) return { ...report, ...tally };
-  const ours = rowsOf(live, projection.table);
-  const theirs = rowsOf(folded, projection.table);
-  let [a, b] = [ours.next(), theirs.next()];
-  while (!a.done || !b.done) {
-    const order = a.done ? 1 : b.done ? -1 : orderOf(projection, a.value, b.value);
-    compareRow(
-      projection,
-      order <= 0 && !a.done ? a.value : undefined,
-      order >= 0 && !b.done ? b.value : undefined,
-      firstSeq,
-      tally,
-    );
-    if (order <= 0) a = ours.next();
-    if (order >= 0) b = theirs.next();
-  }
+  const ours = rowsOf(live, projection.table, "main");
+  const theirs = rowsOf(folded, projection.table, "main");
+  for (const [a, b] of rowPairs(projection, ours, theirs))
+    compareRow(projection, a, b, firstSeq, tally);
   return { ...report, ...tally };
-}
-
-/** SQLite orders text by its bytes, as Buffer does; numbers by value. */
-function orderOf(projection: AnyProjection, a: Row, b: Row): number {
-  for (const column of projection.table.key) {
-    const [x, y] = [a[column], b[column]];
-    if (x === y) continue;
-    if (typeof x === "number" && typeof y === "number") return x - y;
-    return Buffer.compare(Buffer.from(String(x)), Buffer.from(String(y)));
-  }
-  return 0;
 }

@@ -1,9 +1,10 @@
 import { messageOf } from "../core/errors.ts";
 import { WHOLE, rowStore } from "../store/row-store.ts";
 import type { RowStore } from "../store/row-store.ts";
+import { checkpointStore } from "../store/checkpoint.ts";
 import type { CheckpointKey, CheckpointStore, Position } from "../store/checkpoint.ts";
 import type { SqliteDatabase } from "../store/open.ts";
-import type { Lane } from "../store/tables.ts";
+import type { Lane } from "../store/lanes.ts";
 import { MAX_UNDO_ROWS } from "./undo-log.ts";
 import type { RowChange, UndoLog } from "./undo-log.ts";
 import type { AnyProjection, FoldedStream, MessageOf } from "../../projections/projection.ts";
@@ -55,27 +56,29 @@ export class Fold {
   /** New rows of a table that is only appended to. */
   #appended: object[] = [];
   readonly #undo: UndoLog | undefined;
+  /** Of the table whose rows are in memory. */
+  readonly #generation: number;
   readonly #slot: number;
   /** Whether the cache holds every row that the table has: then a miss needs no look-up. */
   #isWhole: boolean;
   #maxCachedRows = MAX_CACHED_ROWS;
 
-  /** @param undo remembers what is committed, unless too much is at a time. */
+  /**
+   * @param undo remembers what is committed, unless too much is at a time.
+   * @param version of the rows, where they are of another than the projection's own.
+   */
   constructor(
     db: SqliteDatabase,
     projection: AnyProjection,
     lane: Lane,
     position: Position,
     undo?: UndoLog,
+    version = projection.version,
   ) {
     this.#undo = undo;
     this.projection = projection;
-    this.checkpoint = {
-      projection: projection.name,
-      version: projection.version,
-      partition: 0,
-      lane,
-    };
+    this.checkpoint = { projection: projection.name, version, partition: 0, lane };
+    this.#generation = checkpointStore(db).read(this.checkpoint)?.generation ?? 0;
     this.#store = rowStore<object>(db, projection.table, lane);
     this.position = position;
     this.#committed = position;
@@ -157,7 +160,10 @@ export class Fold {
    */
   write(checkpoints: CheckpointStore): boolean {
     const moved = this.position !== this.#committed;
-    if (moved && !checkpoints.advance(this.checkpoint, this.#committed, this.position))
+    if (
+      moved &&
+      !checkpoints.advance(this.checkpoint, this.#committed, this.position, this.#generation)
+    )
       return false;
     // Compared once a commit: with a backlog a row changes many times before it is written.
     for (const { row, before } of this.#dirty) {
@@ -169,6 +175,16 @@ export class Fold {
       checkpoints.stop(this.checkpoint, this.stopped.error, this.stopped.seq);
     }
     return true;
+  }
+
+  /** Whether the table was exchanged since this fold began: it must begin anew, at once. */
+  isReplaced(checkpoints: CheckpointStore): boolean {
+    const { projection, lane } = this.checkpoint;
+    const now = checkpoints.readAny(projection, lane);
+    const isReplaced = now !== undefined && now.generation !== this.#generation;
+    // What could be taken back was of the other table.
+    if (isReplaced) this.#undo?.clear();
+    return isReplaced;
   }
 
   /** After the transaction was committed. */

@@ -40,6 +40,17 @@ export interface OpenedFolds {
   readonly allowsHoles?: boolean;
 }
 
+/** The table was exchanged, by a rebuild: its new rows are gone on with at once. */
+class Replaced extends Error {}
+
+/** How much is committed at a time, and what comes after each commit. */
+export interface CommitPace {
+  /** Changed rows after which a batch is committed. */
+  maxRows(): number;
+  /** Called with what a commit took. */
+  committed(tookMs: number, rows: number): void;
+}
+
 export interface FollowerOptions {
   readonly nc: NatsConnection;
   readonly jsm: JetStreamManager;
@@ -60,6 +71,8 @@ export interface FollowerOptions {
   readonly onStop?: (projection: string) => void;
   /** Instead of standing by: give up when another worker folds the same. */
   readonly givesWay?: boolean;
+  /** As fast as it goes unless given. */
+  readonly pace?: CommitPace;
 }
 
 export type FollowerState = "starting" | "folding" | "waiting" | "standing by" | "closed";
@@ -172,6 +185,10 @@ export class Follower {
 
   #failed(error: unknown): { why: string; waitMs: number } | undefined {
     void this.#reader?.close();
+    if (error instanceof Replaced) {
+      this.state = "waiting";
+      return { why: error.message, waitMs: 0 };
+    }
     if (error instanceof Overtaken) {
       if (this.#options.givesWay) return undefined;
       this.state = "standing by";
@@ -256,7 +273,8 @@ export class Follower {
   #considerCommit(): void {
     this.#timer ??= setTimeout(() => this.#commit(), MAX_BATCH_MS);
     const isFull = this.#batchMessages >= MAX_BATCH_MESSAGES;
-    if (isFull || this.#changedRows() >= MAX_BATCH_ROWS) this.#commit();
+    const maxRows = this.#options.pace?.maxRows() ?? MAX_BATCH_ROWS;
+    if (isFull || this.#changedRows() >= maxRows) this.#commit();
   }
 
   #changedRows(): number {
@@ -285,12 +303,13 @@ export class Follower {
   }
 
   #write(): void {
-    const { db, checkpoints } = this.#options;
+    const { db, checkpoints, pace } = this.#options;
+    const rows = this.#changedRows();
     db.exec("begin immediate");
+    const beganAt = performance.now();
     try {
       for (const fold of this.#folds) {
-        if (!fold.write(checkpoints))
-          throw new Overtaken(`another worker folds ${fold.projection.name}`);
+        if (!fold.write(checkpoints)) throw this.#displaced(fold);
       }
       db.exec("commit");
     } catch (error) {
@@ -301,6 +320,14 @@ export class Follower {
       this.#announceStop(fold);
       fold.settle();
     }
+    pace?.committed(performance.now() - beganAt, rows);
+  }
+
+  #displaced(fold: Fold): Error {
+    const { name } = fold.projection;
+    return fold.isReplaced(this.#options.checkpoints)
+      ? new Replaced(`${name} was rebuilt: its new rows are gone on with`)
+      : new Overtaken(`another worker folds ${name}`);
   }
 
   #announceStop(fold: Fold): void {

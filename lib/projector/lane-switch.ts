@@ -1,5 +1,5 @@
 import type { SqliteDatabase } from "../store/open.ts";
-import { LANED_TABLES, tableName } from "../store/tables.ts";
+import { LANED_TABLES, tableName } from "../store/lanes.ts";
 
 /** Turns the provisional tables of a cold start on and off for readers. */
 export interface LaneSwitch {

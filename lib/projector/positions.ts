@@ -3,7 +3,8 @@ import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
 import { timeOfSeq } from "../nats/message-time.ts";
 import type { CheckpointStore, Position } from "../store/checkpoint.ts";
 import type { SqliteDatabase } from "../store/open.ts";
-import type { CheckpointRow, Lane } from "../store/tables.ts";
+import type { Lane } from "../store/lanes.ts";
+import type { CheckpointRow } from "../store/tables.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { judgeContinuity } from "./continuity.ts";
 import { resetFold, takeBackRows } from "./fold.ts";
@@ -16,6 +17,8 @@ export interface PositionContext {
   readonly say: (projection: string, notice: string) => void;
   /** What a projection's last commits changed. */
   readonly undo: (projection: string) => UndoLog;
+  /** `main` unless given. */
+  readonly lane?: Lane;
 }
 
 /** Before the first message that a stream still holds. */
@@ -37,16 +40,20 @@ async function timeOf(
   return await timeOfSeq(jsm, info, seq);
 }
 
-function keyOf(projection: AnyProjection, lane: Lane) {
-  return { projection: projection.name, version: projection.version, partition: 0, lane };
+function keyOf(projection: AnyProjection, lane: Lane, version = projection.version) {
+  return { projection: projection.name, version, partition: 0, lane };
 }
 
-/** A projection's checkpoint as it stands now. */
+/**
+ * A projection's checkpoint as it stands now. Where there is none of the fold's own version, the
+ * one of another: its rows are served, and folded on, until a rebuild has made those that are due.
+ */
 export function checkpointOf(
   checkpoints: CheckpointStore,
   projection: AnyProjection,
+  lane: Lane = "main",
 ): CheckpointRow | undefined {
-  return checkpoints.read(keyOf(projection, "main"));
+  return checkpoints.read(keyOf(projection, lane)) ?? checkpoints.readAny(projection.name, lane);
 }
 
 /**
@@ -110,10 +117,10 @@ function goBack(
   position: Position,
   notice: string,
 ): Position {
-  const key = keyOf(projection, "main");
+  const key = keyOf(projection, "main", judged.version);
   return db
     .transaction(() => {
-      const now = checkpoints.read(key);
+      const now = checkpointOf(checkpoints, projection);
       if (now !== undefined && isMoved(now, judged)) return positionOf(now);
       const told = `${notice}; messages ${position.seq + 1} to ${judged.seq} were taken back`;
       say(projection.name, told);
@@ -134,20 +141,19 @@ function positionOf(row: CheckpointRow): Position {
 
 /** Resets, unless another worker has moved the checkpoint since it was judged. */
 function restart(
-  { db, checkpoints, say }: PositionContext,
+  { db, checkpoints, say, lane = "main" }: PositionContext,
   projection: AnyProjection,
   info: StreamInfo,
   judged: CheckpointRow | undefined,
   notice: string | null,
 ): Position {
-  const key = keyOf(projection, "main");
   return db
     .transaction(() => {
-      const now = checkpoints.read(key);
+      const now = checkpointOf(checkpoints, projection, lane);
       if (now !== undefined && isMoved(now, judged)) return positionOf(now);
       if (notice !== null) say(projection.name, notice);
       const start = beforeFirst(info);
-      resetFold(db, checkpoints, projection, "main", start, notice);
+      resetFold(db, checkpoints, projection, lane, start, notice);
       return start;
     })
     .immediate();

@@ -18,12 +18,15 @@ import type { OpenedFolds } from "./follower.ts";
 import { checkedPosition, checkpointOf } from "./positions.ts";
 import type { PositionContext } from "./positions.ts";
 import { startRetention } from "./retention.ts";
+import { startSignOfLife } from "./sign-of-life.ts";
 import { UndoLog } from "./undo-log.ts";
 
 /** With more messages than this to fold, statuses are told from the newest messages first. */
 const FAST_LANE_BACKLOG = 20_000;
 /** Projections of one stream that are further apart than this do not wait for each other. */
 const MAX_SPREAD_MESSAGES = 10_000;
+/** How often projections that stand still are looked at. */
+const REVIVE_EVERY_MS = 2_000;
 
 export interface ProjectorOptions {
   /** For asking the server. */
@@ -40,6 +43,11 @@ export interface ProjectorOptions {
 export interface Projector {
   /** Resolves once every stream's end was reached. */
   readonly caughtUp: Promise<void>;
+  /**
+   * Projections whose rows another version of their fold made: these are served, and folded on,
+   * until a rebuild has made new ones.
+   */
+  readonly outdated: readonly string[];
   /** Commits what is folded and ends. */
   close(): Promise<void>;
 }
@@ -79,9 +87,19 @@ class ProjectorRun implements Projector {
     });
   }
 
+  get outdated(): readonly string[] {
+    return this.#options.projections
+      .filter((projection) => {
+        const row = checkpointOf(this.#checkpoints, projection);
+        return row !== undefined && row.version !== projection.version;
+      })
+      .map(({ name }) => name);
+  }
+
   async start(): Promise<void> {
     const { projections } = this.#options;
     this.#resumeStopped();
+    this.#sayOutdated();
     const streams = [...new Set(projections.map((projection) => projection.stream))];
     for (const stream of streams) {
       const ours = projections.filter((projection) => projection.stream === stream);
@@ -89,8 +107,15 @@ class ProjectorRun implements Projector {
     }
     const { nc, readingNc = nc } = this.#options;
     for (const connection of new Set([nc, readingNc])) void this.#watch(connection);
+    const { db, log } = this.#options;
     const retention = startRetention({ ...this.#options, jsm: this.#jsm });
     this.#closers.push(() => retention.close());
+    const sign = startSignOfLife(db, log, () => this.outdated);
+    const revival = setInterval(() => this.#followRebuilt(), REVIVE_EVERY_MS);
+    this.#closers.push(async () => {
+      sign.stop();
+      clearInterval(revival);
+    });
   }
 
   async close(): Promise<void> {
@@ -115,25 +140,26 @@ class ProjectorRun implements Projector {
   /** A new projector gives projections that had stopped another try. */
   #resumeStopped(): void {
     for (const projection of this.#options.projections) {
-      const key = {
-        projection: projection.name,
-        version: projection.version,
-        partition: 0,
-        lane: "main",
-      } as const;
-      if (this.#checkpoints.read(key)?.state === "stopped") this.#checkpoints.resume(key);
+      const row = checkpointOf(this.#checkpoints, projection);
+      if (row?.state === "stopped") this.#checkpoints.resume(row);
+    }
+  }
+
+  /** Rows of another version stay: an empty table would be worse than one that is out of date. */
+  #sayOutdated(): void {
+    for (const projection of this.#options.projections) {
+      const row = checkpointOf(this.#checkpoints, projection);
+      if (row === undefined || row.version === projection.version) continue;
+      const { name, version } = projection;
+      const notice = `its rows are of version ${row.version} of its fold and this is version ${version}: \`runbeat rebuild ${name}\` makes them anew`;
+      this.#checkpoints.say(row, notice);
+      this.#options.log.warn({ projection: name }, `${name}: ${notice}`);
     }
   }
 
   /** Projections that stand close together share a reader; a straggler gets one of its own. */
   #groups(projections: readonly AnyProjection[]): AnyProjection[][] {
-    const at = (projection: AnyProjection) =>
-      this.#checkpoints.read({
-        projection: projection.name,
-        version: projection.version,
-        partition: 0,
-        lane: "main",
-      })?.seq ?? 0;
+    const at = (projection: AnyProjection) => checkpointOf(this.#checkpoints, projection)?.seq ?? 0;
     const sorted = projections.toSorted((a, b) => at(a) - at(b));
     const groups: AnyProjection[][] = [];
     let from = Number.NEGATIVE_INFINITY;
@@ -170,6 +196,17 @@ class ProjectorRun implements Projector {
     );
   }
 
+  /** A projection that stood still goes on where a rebuild has given it rows of its own. */
+  #followRebuilt(): void {
+    for (const name of this.#stopped) {
+      const projection = this.#options.projections.find((one) => one.name === name);
+      const row = this.#checkpoints.readAny(name, "main");
+      if (projection === undefined || row?.state !== "running") continue;
+      this.#stopped.delete(name);
+      this.#follow(projection.stream as FoldedStream, [projection]);
+    }
+  }
+
   #reachedEnd(id: string): void {
     this.#behind.delete(id);
     if (this.#behind.size > 0) return;
@@ -186,7 +223,9 @@ class ProjectorRun implements Projector {
       if (this.#stopped.has(projection.name)) continue;
       const context = this.#positionContext();
       const position = await checkedPosition(context, projection, info, rows[index]);
-      folds.push(new Fold(db, projection, "main", position, this.#undoOf(projection.name)));
+      const version = checkpointOf(this.#checkpoints, projection)?.version;
+      const undo = this.#undoOf(projection.name);
+      folds.push(new Fold(db, projection, "main", position, undo, version));
     }
     folds = this.#withoutStragglers(stream, group, folds);
     const from = Math.min(...folds.map((fold) => fold.position.seq), info.state.last_seq);

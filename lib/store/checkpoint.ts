@@ -1,5 +1,6 @@
 import type { SqliteDatabase } from "./open.ts";
-import type { CheckpointRow, Lane } from "./tables.ts";
+import type { Lane } from "./lanes.ts";
+import type { CheckpointRow } from "./tables.ts";
 
 /** Which rows a checkpoint stands for. */
 export interface CheckpointKey {
@@ -22,13 +23,17 @@ export interface Position {
 /** Checkpoints as the projector reads and moves them, always inside its transactions. */
 export interface CheckpointStore {
   read(key: CheckpointKey): CheckpointRow | undefined;
+  /** A projection's checkpoint in a lane, by whatever version of its fold. */
+  readAny(projection: string, lane: Lane): CheckpointRow | undefined;
   /** Sets a checkpoint whatever it was: the start of a fold. Drops those of other versions. */
   reset(key: CheckpointKey, position: Position, notice: string | null): void;
   /**
    * Moves a checkpoint from where this worker left it. False when it is not there any more:
-   * another worker has folded; nothing of this transaction may then be committed.
+   * another worker has folded, or the table was exchanged for one of another generation; nothing of
+   * this transaction may then be committed.
    */
-  advance(key: CheckpointKey, from: Position, to: Position): boolean;
+  advance(key: CheckpointKey, from: Position, to: Position, generation: number): boolean;
+  say(key: CheckpointKey, notice: string | null): void;
   stop(key: CheckpointKey, error: string, seq: number): void;
   resume(key: CheckpointKey): void;
 }
@@ -38,27 +43,36 @@ const WHERE =
 
 export function checkpointStore(db: SqliteDatabase): CheckpointStore {
   const read = db.prepare(`select * from checkpoint where ${WHERE}`);
+  const readAny = db.prepare(
+    "select * from checkpoint where projection = ? and partition = 0 and lane = ? order by version desc",
+  );
   const remove = db.prepare(
     "delete from checkpoint where projection = @projection and partition = @partition and lane = @lane",
   );
   const insert = db.prepare(`insert into checkpoint
-    (projection, version, partition, lane, stream, stream_created, seq, time, state, notice, notice_at, updated_at)
+    (projection, version, partition, lane, stream, stream_created, seq, time, state, notice, notice_at, updated_at, generation)
     values (@projection, @version, @partition, @lane, @stream, @streamCreated, @seq, @time, 'running',
-      @notice, @noticeAt, @now)`);
+      @notice, @noticeAt, @now, @generation)`);
   const advance = db.prepare(`update checkpoint set seq = @toSeq, time = @toTime, updated_at = @now
-    where ${WHERE} and stream_created = @streamCreated and seq = @fromSeq and state = 'running'`);
+    where ${WHERE} and stream_created = @streamCreated and seq = @fromSeq and state = 'running'
+      and generation = @generation`);
+  const say = db.prepare(`update checkpoint set notice = @notice, notice_at = @now where ${WHERE}`);
   const stop = db.prepare(`update checkpoint set state = 'stopped', error = @error,
     error_seq = @seq, updated_at = @now where ${WHERE}`);
   const resume = db.prepare(`update checkpoint set state = 'running', error = null,
     error_seq = null, updated_at = @now where ${WHERE}`);
   return {
     read: (key) => read.get(key) as CheckpointRow | undefined,
+    readAny: (projection, lane) => readAny.get(projection, lane) as CheckpointRow | undefined,
     reset: (key, position, notice) => {
       const now = Date.now();
+      const before = readAny.get(key.projection, key.lane) as CheckpointRow | undefined;
+      const generation = before?.generation ?? 0;
       remove.run(key);
-      insert.run({ ...key, ...position, notice, noticeAt: notice === null ? null : now, now });
+      const noticeAt = notice === null ? null : now;
+      insert.run({ ...key, ...position, notice, noticeAt, now, generation });
     },
-    advance: (key, from, to) =>
+    advance: (key, from, to, generation) =>
       advance.run({
         ...key,
         streamCreated: from.streamCreated,
@@ -66,7 +80,9 @@ export function checkpointStore(db: SqliteDatabase): CheckpointStore {
         toSeq: to.seq,
         toTime: to.time,
         now: Date.now(),
+        generation,
       }).changes === 1,
+    say: (key, notice) => void say.run({ ...key, notice, now: Date.now() }),
     stop: (key, error, seq) => void stop.run({ ...key, error, seq, now: Date.now() }),
     resume: (key) => void resume.run({ ...key, now: Date.now() }),
   };

@@ -1,10 +1,10 @@
 import type { CheckpointView } from "../core/read-models.ts";
 import type { SqliteDatabase } from "./open.ts";
-import type { Lane } from "./tables.ts";
+import type { Lane, ServedLane } from "./lanes.ts";
 
 export interface CheckpointReader {
   /** Which of the status tables are to be read at present. */
-  lane(): Lane;
+  lane(): ServedLane;
   all(): CheckpointView[];
 }
 
@@ -13,7 +13,7 @@ export function checkpointReader(db: SqliteDatabase): CheckpointReader {
   const rows = db.prepare("select * from checkpoint order by projection, version, partition, lane");
   return {
     // "fast" sorts before "main": where both are marked, the quick one is the one to read.
-    lane: () => (active.get() as Lane | undefined) ?? "main",
+    lane: () => (active.get() as ServedLane | undefined) ?? "main",
     all: () => rows.all() as CheckpointView[],
   };
 }

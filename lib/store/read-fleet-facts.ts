@@ -6,8 +6,9 @@
 import type { Health } from "../core/heartbeat.ts";
 import type { BeatFacts, RestartRow } from "../core/read-models.ts";
 import type { SqliteDatabase } from "./open.ts";
-import { tableName } from "./tables.ts";
-import type { Lane, ProcessLifecycleRow } from "./tables.ts";
+import { tableName } from "./lanes.ts";
+import type { ServedLane } from "./lanes.ts";
+import type { ProcessLifecycleRow } from "./tables.ts";
 
 /** Rows read at a time. */
 export const SLICE_ROWS = 500;
@@ -125,7 +126,7 @@ interface FactReader<Facts> {
 }
 
 export interface FleetFacts {
-  readonly lane: Lane;
+  readonly lane: ServedLane;
   readonly beats: FactReader<NamedBeat> & { ofRunner(runner: string): NamedBeat | undefined };
   /** Processes, a runner's together. */
   readonly announced: Omit<FactReader<AnnouncedFacts>, "slices" | "changedSince"> & {
@@ -163,7 +164,7 @@ function* slices<Row>(
   }
 }
 
-function beatReader(db: SqliteDatabase, lane: Lane): FleetFacts["beats"] {
+function beatReader(db: SqliteDatabase, lane: ServedLane): FleetFacts["beats"] {
   const table = tableName("latest_heartbeat", lane);
   const columns = BEAT_COLUMNS.join(", ");
   const slice = db
@@ -190,7 +191,7 @@ function beatReader(db: SqliteDatabase, lane: Lane): FleetFacts["beats"] {
   };
 }
 
-function announcedReader(db: SqliteDatabase, lane: Lane): FleetFacts["announced"] {
+function announcedReader(db: SqliteDatabase, lane: ServedLane): FleetFacts["announced"] {
   const table = tableName("process_lifecycle", lane);
   const columns = ANNOUNCED_COLUMNS.join(", ");
   const slice = db.prepare(`select ${columns} from ${table}
@@ -234,7 +235,7 @@ function numbered(rows: readonly AnnouncedColumns[]): AnnouncedFacts[] {
   return rows.map((row, before) => Object.assign(row, { before }));
 }
 
-function restartReader(db: SqliteDatabase, lane: Lane): FleetFacts["restarts"] {
+function restartReader(db: SqliteDatabase, lane: ServedLane): FleetFacts["restarts"] {
   const table = tableName("restart_state", lane);
   const slice = db.prepare(
     `select ${RESTART_COLUMNS.join(", ")} from ${table} where runner > ? order by runner limit ?`,
@@ -249,7 +250,7 @@ function restartReader(db: SqliteDatabase, lane: Lane): FleetFacts["restarts"] {
   };
 }
 
-export function fleetFacts(db: SqliteDatabase, lane: Lane): FleetFacts {
+export function fleetFacts(db: SqliteDatabase, lane: ServedLane): FleetFacts {
   const beats = beatReader(db, lane);
   const announced = announcedReader(db, lane);
   const restarts = restartReader(db, lane);

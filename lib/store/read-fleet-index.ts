@@ -10,7 +10,7 @@ import { fleetFacts, SLICE_ROWS } from "./read-fleet-facts.ts";
 import type { FleetFacts, Watermarks } from "./read-fleet-facts.ts";
 import { FleetTable } from "./read-fleet-table.ts";
 import type { SqliteDatabase } from "./open.ts";
-import type { Lane } from "./tables.ts";
+import type { ServedLane } from "./lanes.ts";
 
 /** How long one turn may read before others have theirs. */
 const TURN_MS = 8;
@@ -42,19 +42,21 @@ interface Loading {
 
 /** What the tables are, apart from what is in them. */
 interface Sources {
-  readonly lane: Lane;
+  readonly lane: ServedLane;
   /** Versions and streams that the projections are folded by and from. */
   readonly origin: string;
   readonly seqs: readonly number[];
 }
 
-function sourcesOf(lane: Lane, rows: readonly CheckpointView[]): Sources {
+function sourcesOf(lane: ServedLane, rows: readonly CheckpointView[]): Sources {
   const own = rows.filter(
     (row) => row.lane === lane && (FLEET_PROJECTIONS as readonly string[]).includes(row.projection),
   );
   return {
     lane,
-    origin: own.map((row) => `${row.projection}/${row.version}/${row.stream_created}`).join(" "),
+    origin: own
+      .map((row) => `${row.projection}/${row.version}/${row.generation}/${row.stream_created}`)
+      .join(" "),
     seqs: FLEET_PROJECTIONS.map((name) => checkpointSeq(own, name, lane)),
   };
 }
@@ -112,7 +114,7 @@ export class FleetIndex {
     return this.isBehind ? Math.min(folded, this.marks.beats) : folded;
   }
 
-  get lane(): Lane {
+  get lane(): ServedLane {
     return this.sources?.lane ?? "main";
   }
 

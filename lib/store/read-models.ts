@@ -19,7 +19,7 @@ import { figureReader, runnerView } from "./read-runners.ts";
 import type { FigureReader } from "./read-runners.ts";
 import { snapshotReader } from "./read-snapshots.ts";
 import type { SnapshotReader } from "./read-snapshots.ts";
-import type { Lane } from "./tables.ts";
+import type { ServedLane } from "./lanes.ts";
 import { quarantineReader, timelineReader } from "./read-timeline.ts";
 import type { QuarantineReader, TimelineReader } from "./read-timeline.ts";
 
@@ -44,7 +44,7 @@ interface Session {
   readonly snapshots: SnapshotReader;
   readonly timeline: TimelineReader;
   readonly quarantine: QuarantineReader;
-  readonly figures: Readonly<Record<Lane, FigureReader>>;
+  readonly figures: Readonly<Record<ServedLane, FigureReader>>;
   /** Runs in one read transaction, so that all of an answer is of one moment. */
   readonly transact: <T>(work: () => T) => T;
 }

@@ -14,8 +14,9 @@ import type {
 import { statusOf } from "../core/status.ts";
 import type { Thresholds } from "../core/status.ts";
 import type { SqliteDatabase } from "./open.ts";
-import { tableName } from "./tables.ts";
-import type { Lane, ProcessHeartbeatRow, ProcessLifecycleRow } from "./tables.ts";
+import { tableName } from "./lanes.ts";
+import type { Lane } from "./lanes.ts";
+import type { ProcessHeartbeatRow, ProcessLifecycleRow } from "./tables.ts";
 
 /** Keys that one step goes over where a filter may find little; others have their turn between. */
 const STEP_KEYS = 5_000;

@@ -5,8 +5,8 @@ import type { BeatFigures, Moment, RunnerView } from "../core/read-models.ts";
 import { statusOf } from "../core/status.ts";
 import type { SqliteDatabase } from "./open.ts";
 import type { FleetRecord } from "./read-fleet-table.ts";
-import { tableName } from "./tables.ts";
-import type { Lane } from "./tables.ts";
+import { tableName } from "./lanes.ts";
+import type { Lane } from "./lanes.ts";
 
 /** Columns as an array: naming them would take longer than reading them. */
 type FigureTuple = [

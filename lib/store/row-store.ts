@@ -1,7 +1,8 @@
 import type { Statement } from "better-sqlite3";
 import type { SqliteDatabase } from "./open.ts";
-import { tableName } from "./tables.ts";
-import type { KeyValues, Lane, TableShape } from "./tables.ts";
+import { tableName } from "./lanes.ts";
+import type { Lane } from "./lanes.ts";
+import type { KeyValues, TableShape } from "./tables.ts";
 
 /** How much of a row is another than the table has it; the more, the wider the statement. */
 const OFTEN = 1;

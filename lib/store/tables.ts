@@ -1,5 +1,6 @@
 /** The read models' tables: row types, keys and columns. Times are epoch ms unless a name says so. */
 import type { CameraState, Health, JsonObject } from "../core/heartbeat.ts";
+import type { Lane } from "./lanes.ts";
 
 /** A JSON column: an object until it is written, its text once it was. */
 export type JsonColumn = JsonObject | string | null;
@@ -155,7 +156,6 @@ export interface CheckpointRow {
   projection: string;
   version: number;
   partition: number;
-  /** `main`, or `fast` for the provisional tables of a cold start. */
   lane: Lane;
   stream: string;
   /** The stream's creation time as the server writes it. */
@@ -171,14 +171,9 @@ export interface CheckpointRow {
   notice: string | null;
   notice_at: number | null;
   updated_at: number;
+  /** Raised whenever the table is exchanged for another. */
+  generation: number;
 }
-
-/**
- * A lane is one full set of the status tables. `main` is the truth. `fast` exists while `main`
- * catches up: folded from the newest message of each subject only, so that statuses are right
- * within seconds; readers use it as long as the table `lane` says that it is active.
- */
-export type Lane = "main" | "fast";
 
 /** Values of a row's key columns, in the table's order. */
 export type KeyValues = readonly (string | number)[];
@@ -376,18 +371,3 @@ export const quarantineTable: TableShape<QuarantineRow> = {
   often: [],
   sometimes: [],
 };
-
-/** The tables that statuses follow from: those of which a `fast_` twin exists. */
-export const LANED_TABLES = [
-  "process_heartbeat",
-  "process_lifecycle",
-  "latest_heartbeat",
-  "restart_state",
-] as const;
-
-/** A table's name in a lane; tables of history have one lane only. */
-export function tableName(name: string, lane: Lane): string {
-  return lane === "fast" && (LANED_TABLES as readonly string[]).includes(name)
-    ? `fast_${name}`
-    : name;
-}

@@ -82,6 +82,7 @@ function checkpoint(projection: string, seq: number, created: string): Checkpoin
     notice: null,
     notice_at: null,
     updated_at: 0,
+    generation: 0,
   };
 }
 

@@ -12,9 +12,9 @@ import {
   runnerHeartbeatTable,
   timelineTable,
 } from "../../lib/store/tables.ts";
+import type { Lane } from "../../lib/store/lanes.ts";
 import type {
   CheckpointRow,
-  Lane,
   LatestHeartbeatRow,
   ProcessHeartbeatRow,
   ProcessLifecycleRow,
@@ -244,6 +244,7 @@ function writeCheckpoint(
     notice: null,
     notice_at: null,
     updated_at: T,
+    generation: 0,
     ...row,
   };
   const columns = Object.keys(full);
