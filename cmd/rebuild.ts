@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { Command } from "commander";
-import { nearestWord } from "../config/nearest-word.ts";
+import { nearestWord } from "../lib/core/nearest-word.ts";
 import { AppError } from "../lib/core/errors.ts";
 import { connectNats } from "../lib/nats/connect.ts";
 import { rebuild } from "../lib/operator/rebuild.ts";
