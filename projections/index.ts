@@ -1,3 +1,4 @@
+import { alert } from "./alert.ts";
 import { latestHeartbeat } from "./latest-heartbeat.ts";
 import { processHeartbeat } from "./process-heartbeat.ts";
 import { processLifecycle } from "./process-lifecycle.ts";
@@ -5,6 +6,7 @@ import type { AnyProjection } from "./projection.ts";
 import { quarantine } from "./quarantine.ts";
 import { restartState } from "./restart-state.ts";
 import { runnerHeartbeat } from "./runner-heartbeat.ts";
+import { silence } from "./silence.ts";
 import { timeline } from "./timeline.ts";
 
 /** Every read model there is. A new one is a fold, a migration and a line here. */
@@ -16,4 +18,6 @@ export const projections: readonly AnyProjection[] = [
   runnerHeartbeat,
   timeline,
   quarantine,
+  alert,
+  silence,
 ];

@@ -1,4 +1,5 @@
 /** What a read model is: a name, a stream, a table and a pure fold. */
+import type { AlertRecord } from "../lib/core/alert.ts";
 import type { RunnerEvent } from "../lib/core/event.ts";
 import type { Heartbeat } from "../lib/core/heartbeat.ts";
 import type { QuarantineMessage } from "../lib/core/quarantine.ts";
@@ -36,12 +37,17 @@ export interface QuarantinedMessage extends Stored {
   readonly quarantined: QuarantineMessage;
 }
 
+export interface AlertsMessage extends Stored {
+  readonly record: AlertRecord;
+}
+
 /** Messages by the stream that they come from. */
 export interface MessageOf {
   heartbeats: HeartbeatMessage;
   snapshots: SnapshotMessage;
   events: EventMessage;
   quarantine: QuarantinedMessage;
+  alerts: AlertsMessage;
 }
 
 export type FoldedStream = keyof MessageOf & StreamKey;

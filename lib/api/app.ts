@@ -3,6 +3,7 @@ import type { ReadModels } from "../core/read-models.ts";
 import type { Prefixes } from "../core/subject.ts";
 import type { Api, ApiLog, RulesSource } from "./api.ts";
 import { addExplainRoute } from "./explain.ts";
+import { addAlertRoutes } from "./alerts.ts";
 import { addHealthRoutes } from "./health.ts";
 import { addHeartbeatRoutes } from "./heartbeats.ts";
 import { addHistoryRoutes } from "./history.ts";
@@ -81,6 +82,7 @@ function addRoutes(api: Api): void {
   addProcessRoutes(api);
   addSummaryRoutes(api);
   addQuarantineRoutes(api);
+  addAlertRoutes(api);
   addIngestRoutes(api);
   addHealthRoutes(api);
   addMetricRoutes(api);

@@ -2,6 +2,7 @@
  * What the read models answer, whatever database they live in. Times are epoch ms; JSON columns
  * are handed on as the text that they are stored as.
  */
+import type { AlertModels } from "./alert-views.ts";
 import type { AnnouncedProcess, BeatingProcess, CurrentProcess } from "./current-process.ts";
 import type { ProcessState } from "./current-process.ts";
 import type { CameraState, Health } from "./heartbeat.ts";
@@ -334,7 +335,7 @@ export interface DatabaseHealth {
  * The read models of one installation. Everything throws AppError `unavailable` while there is no
  * database yet.
  */
-export interface ReadModels {
+export interface ReadModels extends AlertModels {
   runners(query: RunnerQuery, moment: Moment): Page<RunnerView, RunnerPosition>;
   runner(runner: string, moment: Moment): { view: RunnerView | undefined; seq: number };
   summary(moment: Moment): Summary;

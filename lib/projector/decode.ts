@@ -1,4 +1,5 @@
 /** From a stream's raw messages to what the folds take; whatever can't be read is left out. */
+import { parseAlertRecord } from "../core/alert.ts";
 import { decodeEvent } from "../core/event.ts";
 import { decodeHeartbeat } from "../core/decode-heartbeat.ts";
 import type { Heartbeat } from "../core/heartbeat.ts";
@@ -115,6 +116,13 @@ function quarantineDecoder(prefixes: Prefixes): Decoder<"quarantine"> {
   };
 }
 
+function alertDecoder(): Decoder<"alerts"> {
+  return ({ subject, data, seq, timeMs }) => {
+    const record = parseAlertRecord(subject.slice(subject.lastIndexOf(".") + 1), data);
+    return record === undefined ? undefined : { seq, time: timeMs, record };
+  };
+}
+
 /** The decoder of a stream. */
 export function decoderOf(stream: FoldedStream, prefixes: Prefixes): Decoder<FoldedStream> {
   switch (stream) {
@@ -126,5 +134,7 @@ export function decoderOf(stream: FoldedStream, prefixes: Prefixes): Decoder<Fol
       return snapshotDecoder(prefixes);
     case "quarantine":
       return quarantineDecoder(prefixes);
+    case "alerts":
+      return alertDecoder();
   }
 }

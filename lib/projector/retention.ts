@@ -18,7 +18,7 @@ const MAX_ROWS = 5_000;
 /** Deletes some rows that the stream no longer holds; returns how many, undefined: did not look. */
 type Trim = (firstSeq: number) => number | undefined;
 
-type Trims = Record<"heartbeats" | "snapshots" | "events" | "quarantine", Trim[]>;
+type Trims = Record<"heartbeats" | "snapshots" | "events" | "quarantine" | "alerts", Trim[]>;
 
 /** Runs at most once in a while. */
 function seldom(trim: Trim): Trim {
@@ -38,9 +38,13 @@ function trims(db: SqliteDatabase): Trims {
   const history = (table: string) =>
     trim(`delete from ${table} where stream_seq in
       (select stream_seq from ${table} where stream_seq < ? order by stream_seq limit ?)`);
+  const ended = (table: string, seq: string) =>
+    trim(`delete from ${table} where id in
+      (select id from ${table} where ${seq} < ? order by ${seq} limit ?)`);
   return {
     snapshots: [history("runner_heartbeat")],
     events: [history("timeline"), seldom(trim(ENDED_PROCESSES))],
+    alerts: [ended("alert", "last_seq"), ended("silence", "last_seq")],
     quarantine: [history("quarantine")],
     heartbeats: [seldom(trim(OLD_PROCESSES))],
   };

@@ -9,6 +9,8 @@ import { STATUSES } from "../core/status.ts";
 import type { Status, Thresholds } from "../core/status.ts";
 import { openReadOnly } from "./open.ts";
 import type { SqliteDatabase } from "./open.ts";
+import { alertReader } from "./read-alerts.ts";
+import type { AlertReader } from "./read-alerts.ts";
 import { checkpointReader, checkpointSeq } from "./read-checkpoints.ts";
 import type { CheckpointReader } from "./read-checkpoints.ts";
 import { FleetIndex } from "./read-fleet-index.ts";
@@ -44,6 +46,7 @@ interface Session {
   readonly snapshots: SnapshotReader;
   readonly timeline: TimelineReader;
   readonly quarantine: QuarantineReader;
+  readonly alerts: AlertReader;
   readonly figures: Readonly<Record<ServedLane, FigureReader>>;
   /** Runs in one read transaction, so that all of an answer is of one moment. */
   readonly transact: <T>(work: () => T) => T;
@@ -74,6 +77,7 @@ function openSession(
       snapshots: snapshotReader(db),
       timeline: timelineReader(db),
       quarantine: quarantineReader(db),
+      alerts: alertReader(db),
       figures: { main: figureReader(db, "main"), fast: figureReader(db, "fast") },
       transact: <T>(work: () => T): T => db.transaction(work)(),
     };
@@ -175,6 +179,14 @@ class SqliteReadModels implements ReadModels {
 
   quarantine(query: Parameters<ReadModels["quarantine"]>[0]) {
     return this.withSeq("quarantine", ({ quarantine }) => quarantine.page(query));
+  }
+
+  alerts(query: Parameters<ReadModels["alerts"]>[0]) {
+    return this.withSeq("alert", ({ alerts }) => alerts.alerts(query));
+  }
+
+  silences(query: Parameters<ReadModels["silences"]>[0]) {
+    return this.withSeq("silence", ({ alerts }) => alerts.silences(query));
   }
 
   checkpoints() {

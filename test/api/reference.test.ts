@@ -24,6 +24,7 @@ describe("/openapi.json", () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(routes.toSorted()).toEqual([
+      "GET /api/v1/alerts",
       "GET /api/v1/processes",
       "GET /api/v1/quarantine",
       "GET /api/v1/runners",
@@ -32,6 +33,7 @@ describe("/openapi.json", () => {
       "GET /api/v1/runners/{kind}/{name}/{profile}/heartbeats",
       "GET /api/v1/runners/{kind}/{name}/{profile}/history",
       "GET /api/v1/runners/{kind}/{name}/{profile}/timeline",
+      "GET /api/v1/silences",
       "GET /api/v1/summary",
       "GET /api/v1/timeline",
       "GET /healthz",
