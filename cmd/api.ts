@@ -19,6 +19,7 @@ import { watchFleet } from "./fleet-watch.ts";
 import { followedProjections } from "./followed-projections.ts";
 import { heartbeatKey } from "./heartbeat-key.ts";
 import { natsOptions } from "./nats-options.ts";
+import { openPast } from "./past.ts";
 import { prefixesOf } from "./stream-options.ts";
 import { untilStopped } from "./until-stopped.ts";
 
@@ -62,8 +63,10 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
   const rules = fleetRules(context);
   const models = openReadModels({ file: paths.databaseFile, thresholds: thresholdsOf(settings) });
   closers.push("the read models", () => models.close());
+  const past = openPast(context, closers);
   const stopWatching = watchFleet(context, (runners, fleet) => {
     models.declare(runners, Date.now());
+    past.declare(runners);
     rules.take(fleet);
   });
   closers.push("the fleet file", stopWatching);
@@ -83,6 +86,7 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
     models,
     monitor,
     streams,
+    past: past.states,
     keys: {
       readKey,
       operateKey,

@@ -18,6 +18,7 @@ import type { Context } from "./context.ts";
 import { fleetRules } from "./fleet-rules.ts";
 import { watchFleet } from "./fleet-watch.ts";
 import { natsOptions } from "./nats-options.ts";
+import { openPast } from "./past.ts";
 import { answerOf } from "./read-api.ts";
 import type { ReadApi } from "./read-api.ts";
 import { prefixesOf } from "./stream-options.ts";
@@ -42,13 +43,13 @@ export async function openOfflineApi(context: Context, closers: Closers): Promis
   const rules = fleetRules(context);
   const models = openReadModels({ file, thresholds: thresholdsOf(settings) });
   closers.push("the read models", () => models.close());
-  closers.push(
-    "the fleet file",
-    watchFleet(context, (runners, fleet) => {
-      models.declare(runners, Date.now());
-      rules.take(fleet);
-    }),
-  );
+  const past = openPast(context, closers);
+  const stopWatching = watchFleet(context, (runners, fleet) => {
+    models.declare(runners, Date.now());
+    past.declare(runners);
+    rules.take(fleet);
+  });
+  closers.push("the fleet file", stopWatching);
   const streams = openStreamAccess(connectSoon(context, closers), prefixesOf(settings));
   const monitor = startMonitor({
     askServer: async () => await streams.askServer(),
@@ -62,6 +63,7 @@ export async function openOfflineApi(context: Context, closers: Closers): Promis
     models,
     monitor,
     streams,
+    past: past.states,
     keys: { readKey: null, operateKey: null, heartbeatKey: NO_KEY, more: [] },
     ingestLimits: { perSec: 1, burst: 1 },
     maxBodyBytes: 1,

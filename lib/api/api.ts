@@ -7,6 +7,7 @@ import type { HttpMetrics } from "./http-metrics.ts";
 import type { IngestCounts } from "./ingest-counts.ts";
 import type { IngestLimits } from "./ingest-limits.ts";
 import type { Keys } from "./keys.ts";
+import type { PastAccess } from "./past-access.ts";
 import type { PipelineMonitor } from "./pipeline-monitor.ts";
 import type { Router } from "./route.ts";
 import type { StreamAccess } from "./stream-access.ts";
@@ -31,6 +32,7 @@ export interface Api {
   readonly models: ReadModels;
   readonly monitor: PipelineMonitor;
   readonly streams: StreamAccess;
+  readonly past: PastAccess;
   readonly keys: Keys;
   readonly metrics: HttpMetrics;
   readonly ingest: IngestCounts;

@@ -16,9 +16,11 @@ import { Keys } from "./keys.ts";
 import type { KeyOptions } from "./keys.ts";
 import { addMetricRoutes } from "./metrics.ts";
 import { addOpenApiRoute } from "./openapi.ts";
+import type { PastAccess } from "./past-access.ts";
 import type { PipelineMonitor } from "./pipeline-monitor.ts";
 import { addProcessRoutes } from "./processes.ts";
 import { addQuarantineRoutes } from "./quarantine.ts";
+import { NO_PAST } from "./read-route.ts";
 import { addReferencePage } from "./reference-page.ts";
 import { Router } from "./route.ts";
 import { addRunnerRoutes } from "./runners.ts";
@@ -30,6 +32,8 @@ export interface ApiOptions {
   readonly models: ReadModels;
   readonly monitor: PipelineMonitor;
   readonly streams: StreamAccess;
+  /** Without it, `at` is refused. */
+  readonly past?: PastAccess;
   readonly keys: KeyOptions;
   readonly ingestLimits: IngestLimitOptions;
   /** Longest array of heartbeats, in bytes. */
@@ -58,6 +62,7 @@ export function createApi(options: ApiOptions): Hono {
   const router = new Router({ keys, metrics, onFault });
   const api: Api = {
     ...options,
+    past: options.past ?? NO_PAST,
     router,
     keys,
     metrics,

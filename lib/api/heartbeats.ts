@@ -12,6 +12,7 @@ import type { Api } from "./api.ts";
 import { continuation, listSchema, nextCursor, pageParameters } from "./lists.ts";
 import { flagParameter } from "./parameters.ts";
 import type { Values } from "./parameters.ts";
+import { addReadRoute } from "./read-route.ts";
 import { timeSchema } from "./runner-item.ts";
 import { runnerOf, runnerParams, unknownRunner } from "./runners.ts";
 import type { StoredHeartbeat } from "./stream-access.ts";
@@ -60,13 +61,12 @@ const query = {
 const positionSchema = z.object({ seq: z.number() });
 
 export function addHeartbeatRoutes(api: Api): void {
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/runners/{kind}/{name}/{profile}/heartbeats",
       tag: "Streams",
       summary: "A runner's heartbeats straight from the stream, newest first",
-      guard: "read",
       query,
       params: runnerParams,
       answers: {
@@ -77,9 +77,9 @@ export function addHeartbeatRoutes(api: Api): void {
       },
       problems: ["invalid_cursor", "unknown_runner", "unavailable"],
     },
-    (c, values) => {
+    (then, c, values) => {
       const runner = runnerOf(c);
-      return runner === undefined ? unknownRunner(c) : listHeartbeats(api, c, runner, values);
+      return runner === undefined ? unknownRunner(c) : listHeartbeats(then, c, runner, values);
     },
   );
 }

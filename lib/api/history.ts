@@ -11,6 +11,7 @@ import type { Api } from "./api.ts";
 import { continuation, listSchema, nextCursor, pageParameters } from "./lists.ts";
 import { durationParameter, timeParameter } from "./parameters.ts";
 import type { Values } from "./parameters.ts";
+import { addReadRoute } from "./read-route.ts";
 import { healthSchema, timeSchema } from "./runner-item.ts";
 import { runnerOf, runnerParams, unknownRunner } from "./runners.ts";
 
@@ -59,16 +60,15 @@ const snapshotPosition = z.object({ ts: z.number(), heartbeatSeq: z.number() });
 const bucketPosition = z.object({ ts: z.number() });
 
 export function addHistoryRoutes(api: Api): void {
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/runners/{kind}/{name}/{profile}/history",
       tag: "Runners",
       summary: "A runner's snapshots, newest first",
       about:
         "At most one a minute is kept of a runner, and every one with an error. With `every`, " +
         "count, mean, least and most of each span of time.",
-      guard: "read",
       query,
       params: runnerParams,
       answers: {
@@ -79,13 +79,13 @@ export function addHistoryRoutes(api: Api): void {
       },
       problems: ["invalid_cursor", "unknown_runner", "unavailable"],
     },
-    (c, values) => {
+    (then, c, values) => {
       const runner = runnerOf(c);
       if (runner === undefined) return unknownRunner(c);
       const { every } = values;
       return every === undefined
-        ? listSnapshots(api, c, runner, values)
-        : listBuckets(api, c, runner, every, values);
+        ? listSnapshots(then, c, runner, values)
+        : listBuckets(then, c, runner, every, values);
     },
   );
 }

@@ -79,6 +79,26 @@ export function timeParameter(about: string) {
   );
 }
 
+const EPOCH_MS = /^\d{12,15}$/;
+
+function parseInstant(text: string): number | undefined {
+  return EPOCH_MS.test(text) ? Number(text) : parseTime(text);
+}
+
+/** The same, and epoch ms as digits are taken too. Nothing relative: pages must agree on it. */
+export function instantParameter(about: string) {
+  return textParameter(
+    z
+      .string()
+      .refine((text) => parseInstant(text) !== undefined, {
+        error: "must be an RFC 3339 time such as 2026-01-31T03:12:00Z, or epoch milliseconds",
+      })
+      .transform(parseInstant)
+      .optional()
+      .openapi({ description: about, example: "2026-01-31T03:12:00Z" }),
+  );
+}
+
 const UNIT_MS: Readonly<Record<string, number>> = {
   "": 1_000,
   s: 1_000,

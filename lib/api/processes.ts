@@ -12,6 +12,7 @@ import type { Api } from "./api.ts";
 import { continuation, listSchema, nextCursor, pageParameters } from "./lists.ts";
 import { listParameter, textParameter } from "./parameters.ts";
 import type { Values } from "./parameters.ts";
+import { addReadRoute } from "./read-route.ts";
 import { runnerFields, statusSchema, timeSchema } from "./runner-item.ts";
 
 const processSchema = z
@@ -61,20 +62,19 @@ const positionSchema = z.object({
 });
 
 export function addProcessRoutes(api: Api): void {
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/processes",
       tag: "Fleet",
       summary: "All processes, those that ended too, by runner",
-      guard: "read",
       query,
       answers: {
         200: { about: "A page of processes", schema: listSchema(processSchema, "ProcessList") },
       },
       problems: ["invalid_cursor", "unavailable"],
     },
-    (c, values) => listProcesses(api, c, values),
+    (then, c, values) => listProcesses(then, c, values),
   );
 }
 

@@ -11,6 +11,7 @@ import type { Api } from "./api.ts";
 import { continuation, listSchema, nextCursor, pageParameters } from "./lists.ts";
 import { listParameter, timeParameter } from "./parameters.ts";
 import type { Values } from "./parameters.ts";
+import { addReadRoute } from "./read-route.ts";
 import { timeSchema } from "./runner-item.ts";
 
 const rejectedSchema = z
@@ -41,14 +42,13 @@ const query = {
 const positionSchema = z.object({ seq: z.number() });
 
 export function addQuarantineRoutes(api: Api): void {
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/quarantine",
       tag: "Streams",
       summary: "Messages that could not be folded, newest first",
       about: "A page may hold fewer than `limit` where the messages are large.",
-      guard: "read",
       query,
       answers: {
         200: {
@@ -58,7 +58,7 @@ export function addQuarantineRoutes(api: Api): void {
       },
       problems: ["invalid_cursor", "unavailable"],
     },
-    (c, values) => listRejected(api, c, values),
+    (then, c, values) => listRejected(then, c, values),
   );
 }
 

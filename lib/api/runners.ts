@@ -14,6 +14,7 @@ import { continuation, listSchema, nextCursor, pageParameters } from "./lists.ts
 import { flagParameter, listParameter, repeatedParameter, textParameter } from "./parameters.ts";
 import type { Values } from "./parameters.ts";
 import { problem } from "./problem.ts";
+import { addReadRoute } from "./read-route.ts";
 import { RUNNER_EXAMPLE, runnerPart, runnerSchema } from "./runner-item.ts";
 
 /** Later pages are judged by the moment of the first one, but not by one that is long gone. */
@@ -74,28 +75,26 @@ export function unknownRunner(c: Context): Response {
 }
 
 export function addRunnerRoutes(api: Api): void {
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/runners",
       tag: "Runners",
       summary: "All runners, worst first",
-      guard: "read",
       query: listQuery,
       answers: {
         200: { about: "A page of runners", schema: listSchema(runnerSchema, "RunnerList") },
       },
       problems: ["invalid_cursor", "unavailable"],
     },
-    (c, query) => listRunners(api, c, query),
+    (then, c, query) => listRunners(then, c, query),
   );
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/runners/{kind}/{name}/{profile}",
       tag: "Runners",
       summary: "One runner",
-      guard: "read",
       query: {},
       params: runnerParams,
       answers: {
@@ -108,7 +107,7 @@ export function addRunnerRoutes(api: Api): void {
       },
       problems: ["unknown_runner", "unavailable"],
     },
-    (c) => showRunner(api, c),
+    (then, c) => showRunner(then, c),
   );
 }
 

@@ -10,6 +10,7 @@ import type { Part } from "./answer.ts";
 import { asOf } from "./api.ts";
 import type { Api } from "./api.ts";
 import type { StreamState } from "./pipeline-watch.ts";
+import { addReadRoute } from "./read-route.ts";
 import { runnerNameSchema, timeSchema } from "./runner-item.ts";
 import { timeText } from "./time-text.ts";
 
@@ -63,18 +64,17 @@ const summarySchema = z
   .openapi("Summary");
 
 export function addSummaryRoutes(api: Api): void {
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/summary",
       tag: "Fleet",
       summary: "How many runners are how, zeros included",
-      guard: "read",
       query: {},
       answers: { 200: { about: "Counts, without retired runners", schema: summarySchema } },
       problems: ["unavailable"],
     },
-    (c) => showSummary(api, c),
+    (then, c) => showSummary(then, c),
   );
 }
 

@@ -12,6 +12,7 @@ import { continuation, listSchema, nextCursor, pageParameters } from "./lists.ts
 import { listParameter, timeParameter } from "./parameters.ts";
 import type { Values } from "./parameters.ts";
 import { runnerParameter } from "./processes.ts";
+import { addReadRoute } from "./read-route.ts";
 import { runnerNameSchema, timeSchema } from "./runner-item.ts";
 import { runnerOf, runnerParams, unknownRunner } from "./runners.ts";
 
@@ -42,34 +43,32 @@ const positionSchema = z.object({ seq: z.number() });
 const schema = listSchema(eventSchema, "Timeline");
 
 export function addTimelineRoutes(api: Api): void {
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/timeline",
       tag: "Fleet",
       summary: "Everything that happened, newest first",
-      guard: "read",
       query,
       answers: { 200: { about: "A page of events", schema } },
       problems: ["invalid_cursor", "unavailable"],
     },
-    (c, values) => listEvents(api, c, values),
+    (then, c, values) => listEvents(then, c, values),
   );
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/runners/{kind}/{name}/{profile}/timeline",
       tag: "Runners",
       summary: "What happened to a runner, newest first",
-      guard: "read",
       query: ownQuery,
       params: runnerParams,
       answers: { 200: { about: "A page of events", schema } },
       problems: ["invalid_cursor", "unknown_runner", "unavailable"],
     },
-    (c, values) => {
+    (then, c, values) => {
       const runner = runnerOf(c);
-      return runner === undefined ? unknownRunner(c) : listEvents(api, c, values, runner);
+      return runner === undefined ? unknownRunner(c) : listEvents(then, c, values, runner);
     },
   );
 }

@@ -61,16 +61,42 @@ export interface StateAt {
 
 type Places = Record<FoldedStream, StreamPlace>;
 
+/** Where a moment lies in every stream: what its state follows from, statuses apart. */
+export interface LocatedMoment {
+  /** Epoch ms. */
+  readonly at: number;
+  /** Since when anything is known, epoch ms. */
+  readonly knownFrom: number;
+  /** What the server's clock showed when it was asked, epoch ms. */
+  readonly serverTime: number;
+  readonly places: Places;
+}
+
 /**
  * Opens the state of a moment.
  * @throws AppError `invalid` for a moment that has not come yet, `not_found` for one before
  *   anything that is known, `unavailable` where the streams can't be read.
  */
 export async function openStateAt(options: StateAtOptions): Promise<StateAt> {
-  const { at, projections, thresholds, declared = [] } = options;
+  return await openLocated(options, await locateMoment(options));
+}
+
+/** Finds the moment in the streams. @throws AppError as {@link openStateAt}. */
+export async function locateMoment(options: StateAtOptions): Promise<LocatedMoment> {
+  const { at } = options;
   const jsm = await jetstreamManager(options.nc, { checkAPI: false });
   const places = await placesAt(options, jsm);
-  const knownFrom = checkMoment(at, places);
+  const serverTime = Math.max(...Object.values(places).map((place) => place.serverTime));
+  return { at, serverTime, places, knownFrom: checkMoment(at, places, serverTime) };
+}
+
+/** Opens the state of a moment that was located. @throws AppError as {@link openStateAt}. */
+export async function openLocated(
+  options: StateAtOptions,
+  { at, places, knownFrom }: LocatedMoment,
+): Promise<StateAt> {
+  const { projections, thresholds, declared = [] } = options;
+  const jsm = await jetstreamManager(options.nc, { checkAPI: false });
   const db = await openInMemory();
   try {
     for (const stream of streamsOf(projections)) {
@@ -110,8 +136,7 @@ async function placesAt(
 }
 
 /** @returns since when anything is known. @throws AppError for a moment that can't be told of. */
-function checkMoment(at: number, places: Places): number {
-  const now = Math.max(...Object.values(places).map(({ serverTime }) => serverTime));
+function checkMoment(at: number, places: Places, now: number): number {
   if (at > now) {
     throw new AppError(
       "invalid",

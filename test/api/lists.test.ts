@@ -242,9 +242,9 @@ describe("every list", () => {
   it.each(LISTS)(
     "%s: an unknown parameter is refused by name, with what there is",
     async (path) => {
-      const { status, body } = await api.ask(`${path}?at=2026-01-31T03:12:00Z`);
+      const { status, body } = await api.ask(`${path}?when=2026-01-31T03:12:00Z`);
       expect([status, body.code]).toEqual([400, "unknown_parameter"]);
-      expect(body.detail).toMatch(/"at".*it takes .*limit, cursor/);
+      expect(body.detail).toMatch(/"when".*it takes .*limit, cursor/);
       expect(body).toMatchObject({ instance: path, type: "/docs#problem-unknown_parameter" });
     },
   );
