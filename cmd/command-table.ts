@@ -24,6 +24,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./explain.ts"),
   },
   {
+    name: "state",
+    summary: "show the fleet as it was at a moment",
+    load: async () => await import("./state.ts"),
+  },
+  {
     name: "runner",
     summary: "watch one camera, or give orders to any runner",
     load: async () => await import("./runner.ts"),

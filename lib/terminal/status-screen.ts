@@ -3,7 +3,8 @@ import stringWidth from "string-width";
 import { HEALTH_VALUES } from "../core/heartbeat.ts";
 import type { Health } from "../core/heartbeat.ts";
 import type { Status } from "../core/status.ts";
-import { lagText } from "./duration.ts";
+import { formatTime } from "../core/time.ts";
+import { ageText, lagText } from "./duration.ts";
 import type { HostFacts } from "./host-facts.ts";
 import { NOTHING, statusRow } from "./status-row.ts";
 import type { ShownRunner, StatusRow } from "./status-row.ts";
@@ -26,18 +27,30 @@ export interface ShownComponent {
   readonly text: string;
 }
 
-export interface StatusScreen {
-  readonly items: readonly ShownRunner[];
-  readonly summary: ShownSummary;
-  /** Epoch ms at which the items were judged. */
-  readonly nowMs: number;
+/** What is shown of Runbeat itself, while it is about now. */
+interface Present {
   /** How far the read models are behind; null where nobody can tell. */
   readonly lagMs: number | null;
   readonly components: readonly ShownComponent[];
   readonly host: HostFacts;
+}
+
+/** What is shown of a moment that is past, instead. */
+interface PastMoment {
+  /** How long ago it was. */
+  readonly past: { readonly sinceMs: number };
+}
+
+interface Shown {
+  readonly items: readonly ShownRunner[];
+  readonly summary: ShownSummary;
+  /** Epoch ms at which the items were judged. */
+  readonly nowMs: number;
   /** Which runners were asked for, e.g. `status=offline`; empty: all. */
   readonly filter: string;
 }
+
+export type StatusScreen = Shown & (Present | PastMoment);
 
 /** In the order in which people look for them. */
 const STATUS_ORDER: readonly Status[] = [
@@ -71,11 +84,27 @@ function headerLines(screen: StatusScreen, looks: TerminalLooks): string[] {
     looks,
   );
   return [
-    ...wrapParts(hostParts(screen.host), " | ", looks),
-    ...wrapParts(pipelineParts(screen, looks), " | ", looks),
+    ...("past" in screen ? pastLines(screen, looks) : presentLines(screen, looks)),
     ...wrapParts([`${total}:`, ...statuses], "  ", looks),
     ...wrapParts(["Health:", ...healths], "  ", looks),
   ];
+}
+
+function presentLines(screen: Present, looks: TerminalLooks): string[] {
+  return [
+    ...wrapParts(hostParts(screen.host), " | ", looks),
+    ...wrapParts(pipelineParts(screen, looks), " | ", looks),
+  ];
+}
+
+/** Nobody is to take what was for what is. */
+function pastLines({ nowMs, past }: Shown & PastMoment, looks: TerminalLooks): string[] {
+  const then = `as it was at ${formatTime(nowMs)}`;
+  return wrapParts(
+    [paint("PAST", "magenta", looks) + ` ${then},`, ageText(past.sinceMs)],
+    " ",
+    looks,
+  );
 }
 
 function zeroDim(count: number, text: string, looks: TerminalLooks): string {
@@ -97,7 +126,7 @@ function hostParts(host: HostFacts): string[] {
 
 const COMPONENT_COLOURS = { pass: "green", warn: "yellow", fail: "red" } as const;
 
-function pipelineParts(screen: StatusScreen, looks: TerminalLooks): string[] {
+function pipelineParts(screen: Present, looks: TerminalLooks): string[] {
   const parts = screen.components.map(
     ({ name, state, text }) => `${name} ${paint(text, COMPONENT_COLOURS[state], looks)}`,
   );
@@ -119,8 +148,9 @@ function wrapParts(parts: readonly string[], separator: string, looks: TerminalL
   return [...lines, fit(line, looks.width, looks)];
 }
 
-function emptyText({ filter }: StatusScreen): string {
-  if (filter !== "") return `No runner matches ${filter}.`;
+function emptyText(screen: StatusScreen): string {
+  if (screen.filter !== "") return `No runner matches ${screen.filter}.`;
+  if ("past" in screen) return "There was no runner yet.";
   return "No runner yet: start one with runbeat run --runner process/NAME/default -- COMMAND";
 }
 
