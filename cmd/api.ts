@@ -82,6 +82,7 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
   });
   closers.push("the monitor", () => monitor.close());
   const { readKey, operateKey } = settings.http;
+  const stopping = new AbortController();
   const app = createApi({
     models,
     monitor,
@@ -99,9 +100,11 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
     log,
     version: projectVersion(),
     rules,
+    stopping: stopping.signal,
   });
   const server = await serveApi(app, settings.http);
   closers.push("the server", async () => await server.close());
+  closers.push("live clients", () => stopping.abort());
   log.info(`the API listens on ${server.url}`);
   const failed = connecting.then(async () => await new Promise<never>(() => {}));
   failed.catch(() => {});

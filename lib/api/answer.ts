@@ -45,7 +45,7 @@ export function agingPart(open: string, ageMs: number | null): Part {
   return { lasting: open, passing: `,"age_ms":${ageMs}}` };
 }
 
-function asOfText({ seq, time, lagMs }: AsOf): string {
+export function asOfText({ seq, time, lagMs }: AsOf): string {
   return `{"seq":${seq},"time":${timeText(time)},"lag_ms":${lagMs}}`;
 }
 

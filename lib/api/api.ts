@@ -4,6 +4,7 @@ import type { RunnerId } from "../core/runner-id.ts";
 import type { Prefixes } from "../core/subject.ts";
 import type { AsOf } from "./answer.ts";
 import type { HttpMetrics } from "./http-metrics.ts";
+import type { LiveHub } from "./live-hub.ts";
 import type { IngestCounts } from "./ingest-counts.ts";
 import type { IngestLimits } from "./ingest-limits.ts";
 import type { Keys } from "./keys.ts";
@@ -41,6 +42,7 @@ export interface Api {
   readonly maxBodyBytes: number;
   readonly prefixes: Prefixes;
   readonly log: ApiLog;
+  readonly live: LiveHub;
   /** Of Runbeat. */
   readonly version: string;
   /** Undefined where nothing is known of enforcers. */
@@ -48,6 +50,6 @@ export interface Api {
 }
 
 /** What an answer says of the moment that it is of. `seq`: how far its stream was folded. */
-export function asOf({ monitor }: Api, seq: number, { now }: Moment): AsOf {
+export function asOf({ monitor }: Pick<Api, "monitor">, seq: number, { now }: Moment): AsOf {
   return { seq, time: now, lagMs: monitor.lagMs() };
 }

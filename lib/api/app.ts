@@ -14,6 +14,8 @@ import type { IngestLimitOptions } from "./ingest-limits.ts";
 import { addIngestRoutes } from "./ingest.ts";
 import { Keys } from "./keys.ts";
 import type { KeyOptions } from "./keys.ts";
+import { LiveHub } from "./live-hub.ts";
+import { addLiveRoute, liveTexts } from "./live.ts";
 import { addMetricRoutes } from "./metrics.ts";
 import { addOpenApiRoute } from "./openapi.ts";
 import type { PastAccess } from "./past-access.ts";
@@ -24,6 +26,7 @@ import { NO_PAST } from "./read-route.ts";
 import { addReferencePage } from "./reference-page.ts";
 import { Router } from "./route.ts";
 import { addRunnerRoutes } from "./runners.ts";
+import { SAFETY_HEADERS } from "./safety-headers.ts";
 import type { StreamAccess } from "./stream-access.ts";
 import { addSummaryRoutes } from "./summary.ts";
 import { addTimelineRoutes } from "./timeline.ts";
@@ -43,14 +46,9 @@ export interface ApiOptions {
   readonly version: string;
   /** What enforcers go by; without it nothing is foretold of them. */
   readonly rules?: RulesSource | undefined;
+  /** Aborted when the API is about to stop: those who follow are let go. */
+  readonly stopping?: AbortSignal;
 }
-
-/** Sent with every answer: nothing of ours belongs into another page, and no type is guessed. */
-const SAFETY_HEADERS: Readonly<Record<string, string>> = {
-  "x-content-type-options": "nosniff",
-  "referrer-policy": "no-referrer",
-  "cross-origin-resource-policy": "same-origin",
-};
 
 /** The whole API as a Hono application. It opens nothing and closes nothing. */
 export function createApi(options: ApiOptions): Hono {
@@ -60,9 +58,17 @@ export function createApi(options: ApiOptions): Hono {
     options.log.error({ err: error, path }, "a request failed");
   };
   const router = new Router({ keys, metrics, onFault });
+  const live = new LiveHub({
+    models: options.models,
+    monitor: options.monitor,
+    texts: liveTexts(options),
+    onFault: (error) => onFault(error, "/api/v1/live"),
+  });
+  options.stopping?.addEventListener("abort", () => live.close(), { once: true });
   const api: Api = {
     ...options,
     past: options.past ?? NO_PAST,
+    live,
     router,
     keys,
     metrics,
@@ -86,6 +92,7 @@ function addRoutes(api: Api): void {
   addHeartbeatRoutes(api);
   addProcessRoutes(api);
   addSummaryRoutes(api);
+  addLiveRoute(api);
   addQuarantineRoutes(api);
   addAlertRoutes(api);
   addIngestRoutes(api);

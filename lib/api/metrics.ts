@@ -52,7 +52,7 @@ function show(c: Context, families: readonly string[]): Response {
   });
 }
 
-function pipelineMetrics({ monitor, streams, ingest, version }: Api): string[] {
+function pipelineMetrics({ monitor, streams, ingest, version, live }: Api): string[] {
   const { view } = monitor.moment();
   const lagMs = monitor.lagMs();
   const lag: Sample[] = lagMs === null ? [] : [[{}, lagMs / 1_000]];
@@ -65,6 +65,13 @@ function pipelineMetrics({ monitor, streams, ingest, version }: Api): string[] {
     ]),
     family("runbeat_pipeline_sighted", "gauge", "Whether statuses can be told.", [[{}, mayTell]]),
     family("runbeat_pipeline_lag_seconds", "gauge", "How far folding is behind the streams.", lag),
+    family("runbeat_live_clients", "gauge", "Clients that follow live.", [[{}, live.size]]),
+    family("runbeat_live_clients_dropped_total", "counter", "Live clients that took nothing.", [
+      [{}, live.dropped],
+    ]),
+    family("runbeat_live_frames_total", "counter", "Frames made for live clients.", [
+      [{}, live.frames],
+    ]),
     family(
       "runbeat_http_heartbeats_total",
       "counter",

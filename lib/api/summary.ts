@@ -80,6 +80,15 @@ export function addSummaryRoutes(api: Api): void {
 
 function showSummary(api: Api, c: Context): Response {
   const moment = api.monitor.moment();
+  const { part, seq } = summaryPart(api, moment);
+  return objectAnswer(c, part, asOf(api, seq, moment));
+}
+
+/** The counts as text, and how far their stream was folded. */
+export function summaryPart(
+  api: Pick<Api, "models" | "monitor">,
+  moment: Moment,
+): { part: Part; seq: number } {
   const summary = api.models.summary(moment);
   const counted = {
     ...plain(summary),
@@ -88,7 +97,7 @@ function showSummary(api: Api, c: Context): Response {
   };
   // The silence comes last: of all this, only its age grows by itself.
   const open = JSON.stringify(counted).slice(0, -1);
-  return objectAnswer(c, withSilence(open, summary, moment), asOf(api, summary.seq, moment));
+  return { part: withSilence(open, summary, moment), seq: summary.seq };
 }
 
 function withSilence(open: string, { oldestSilence }: Summary, { now }: Moment): Part {

@@ -96,7 +96,8 @@ function listEvents(
   return listAnswer(c, parts, nextCursor(c, values, next), asOf(api, page.seq, moment));
 }
 
-function eventPart(view: TimelineView, stream: string): Part {
+/** An event as lists show it. */
+export function eventPart(view: TimelineView, stream: string): Part {
   return part({
     stream,
     seq: view.stream_seq,

@@ -331,6 +331,15 @@ export interface DatabaseHealth {
   readonly loadedInMs: number | null;
 }
 
+/** Runners that may be others than when they were asked for last. */
+export interface FleetChanges {
+  readonly runners: readonly string[];
+  /** Of these, nothing is known any more. */
+  readonly vanished: readonly string[];
+  /** How far their stream was folded. */
+  readonly seq: number;
+}
+
 /**
  * The read models of one installation. Everything throws AppError `unavailable` while there is no
  * database yet.
@@ -338,6 +347,16 @@ export interface DatabaseHealth {
 export interface ReadModels extends AlertModels {
   runners(query: RunnerQuery, moment: Moment): Page<RunnerView, RunnerPosition>;
   runner(runner: string, moment: Moment): { view: RunnerView | undefined; seq: number };
+  /** Several at once, in the order asked for; undefined for those that lists don't show. */
+  runnersNamed(names: readonly string[], moment: Moment): readonly (RunnerView | undefined)[];
+  /** Whether lists show each of them. Cheaper than reading them. */
+  areShown(names: readonly string[]): readonly boolean[];
+  /**
+   * For one listener: what it was told once it is not told again.
+   * @param withStatuses also those whose status changed by the passing of time, which costs a
+   *   pass over the fleet.
+   */
+  changes(moment: Moment, withStatuses: boolean): FleetChanges;
   summary(moment: Moment): Summary;
   /**
    * Shows every runner with its status, the retired too. Answers false, and has shown none, while
@@ -349,6 +368,8 @@ export interface ReadModels extends AlertModels {
   snapshots(query: SnapshotQuery): Page<SnapshotView, SnapshotPosition>;
   buckets(query: BucketQuery): Page<BucketView, number>;
   timeline(query: TimelineQuery): Page<TimelineView, number>;
+  /** The events behind a sequence, oldest first. */
+  eventsAfter(seq: number, limit: number): readonly TimelineView[];
   quarantine(query: QuarantineQuery): Page<QuarantineView, number>;
   /** Every checkpoint; `lane` says which of the status tables are read at present. */
   checkpoints(): { readonly lane: "main" | "fast"; readonly rows: readonly CheckpointView[] };

@@ -107,6 +107,8 @@ export class FleetTable {
   private readonly thresholds: Thresholds;
   private view: PipelineView = CLEAR_VIEW;
   private named: FleetNames = fleetNames([], new Int32Array(0));
+  /** Slots of which something was heard; undefined while nobody asks for them. */
+  private touched: Set<number> | undefined;
 
   constructor(thresholds: Thresholds) {
     this.thresholds = thresholds;
@@ -174,6 +176,19 @@ export class FleetTable {
     this.columns.until.fill(-Infinity);
   }
 
+  /** From now on, remembers of which slots something was heard. */
+  track(): void {
+    this.touched = new Set();
+  }
+
+  /** Of which slots something was heard since they were taken last. */
+  takeTouched(): number[] {
+    if (this.touched === undefined || this.touched.size === 0) return [];
+    const slots = [...this.touched];
+    this.touched.clear();
+    return slots;
+  }
+
   /** The names of all runners, in order and searchable. Made anew where runners came. */
   names(): FleetNames {
     if (this.named.slots.length !== this.records.length) {
@@ -215,6 +230,7 @@ export class FleetTable {
   /** Works out everything that follows from a record's facts, whatever the time. */
   private derive(slot: number): void {
     const { columns } = this;
+    this.touched?.add(slot);
     const record = this.record(slot);
     const { beat, restart, declared } = record;
     const current = currentProcess(beat, record.announced);

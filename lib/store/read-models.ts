@@ -13,6 +13,7 @@ import { alertReader } from "./read-alerts.ts";
 import type { AlertReader } from "./read-alerts.ts";
 import { checkpointReader, checkpointSeq } from "./read-checkpoints.ts";
 import type { CheckpointReader } from "./read-checkpoints.ts";
+import { FleetFeed } from "./read-fleet-feed.ts";
 import { FleetIndex } from "./read-fleet-index.ts";
 import { scanFleet, summarizeFleet } from "./read-fleet-scan.ts";
 import type { FleetTable } from "./read-fleet-table.ts";
@@ -99,11 +100,17 @@ function viewOf(
   return runnerView(record, figures[index.lane], moment);
 }
 
+/** Whether lists show it unless they are asked for the retired. */
+function isShown({ columns }: FleetTable, slot: number): boolean {
+  return columns.listed[slot] === 1 && columns.retired[slot] === 0;
+}
+
 class SqliteReadModels implements ReadModels {
   private readonly options: ReadModelOptions;
   private readonly timer: NodeJS.Timeout | undefined;
   private declared: Declared = new Map();
   private session: Session | undefined;
+  private readonly feed = new FleetFeed();
   private lookedAt = -Infinity;
   private turn: NodeJS.Immediate | undefined;
 
@@ -130,6 +137,33 @@ class SqliteReadModels implements ReadModels {
       const isKnown = slot !== undefined && table.columns.listed[slot] === 1;
       const view = isKnown ? viewOf(session, table, slot, moment) : undefined;
       return { view, seq: session.index.seq };
+    });
+  }
+
+  runnersNamed(names: readonly string[], moment: Moment): (RunnerView | undefined)[] {
+    return this.withFleet((session, table) =>
+      names.map((name) => {
+        const slot = table.slotOf(name);
+        if (slot === undefined || !isShown(table, slot)) return undefined;
+        return viewOf(session, table, slot, moment);
+      }),
+    );
+  }
+
+  areShown(names: readonly string[]): boolean[] {
+    return this.withFleet((_, table) =>
+      names.map((name) => {
+        const slot = table.slotOf(name);
+        return slot !== undefined && isShown(table, slot);
+      }),
+    );
+  }
+
+  changes(moment: Moment, withStatuses: boolean) {
+    return this.withFleet(({ index }, table) => {
+      const { slots, vanished } = this.feed.poll(table, moment, withStatuses);
+      const runners = slots.map((slot) => table.record(slot).runner);
+      return { runners, vanished, seq: index.seq };
     });
   }
 
@@ -175,6 +209,10 @@ class SqliteReadModels implements ReadModels {
 
   timeline(query: Parameters<ReadModels["timeline"]>[0]) {
     return this.withSeq("timeline", ({ timeline }) => timeline.page(query));
+  }
+
+  eventsAfter(seq: number, limit: number) {
+    return this.open().timeline.after(seq, limit);
   }
 
   quarantine(query: Parameters<ReadModels["quarantine"]>[0]) {

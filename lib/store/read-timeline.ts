@@ -14,6 +14,8 @@ const MAX_PAGE_PAYLOAD_BYTES = 4 * 1024 * 1024;
 
 export interface TimelineReader {
   page(query: TimelineQuery): Omit<Page<TimelineView, number>, "seq">;
+  /** Oldest first. */
+  after(seq: number, limit: number): TimelineView[];
 }
 
 export interface QuarantineReader {
@@ -66,11 +68,14 @@ function timelineSql(types: number, ofRunner: boolean): string {
 
 export function timelineReader(db: SqliteDatabase): TimelineReader {
   const spanOf = seqSpan(db, "timeline");
+  const after = db.prepare(`select stream_seq, time, runner, type, "by", data from timeline
+    where stream_seq > ? order by stream_seq limit ?`);
   return {
-    page: ({ runner, types, limit, after, ...span }) => {
+    after: (seq, limit) => after.all(seq, limit) as TimelineView[],
+    page: ({ runner, types, limit, after: before, ...span }) => {
       const named = Object.fromEntries(types.map((type, index) => [`type${index}`, type]));
       const values = {
-        ...clamp(spanOf(span), after),
+        ...clamp(spanOf(span), before),
         ...(runner === undefined ? named : { runner, types: JSON.stringify(types) }),
         limit: limit + 1,
       };

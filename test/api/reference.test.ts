@@ -25,6 +25,7 @@ describe("/openapi.json", () => {
     );
     expect(routes.toSorted()).toEqual([
       "GET /api/v1/alerts",
+      "GET /api/v1/live",
       "GET /api/v1/processes",
       "GET /api/v1/quarantine",
       "GET /api/v1/runners",

@@ -1,0 +1,346 @@
+/**
+ * Tells live clients what changes. One look at the read models serves them all; a client whose
+ * socket is full waits, and is then told the newest of each runner that changed meanwhile: nothing
+ * queues up for it but its place in the log.
+ */
+import { randomUUID } from "node:crypto";
+import { AppError } from "../core/errors.ts";
+import type { Moment, ReadModels } from "../core/read-models.ts";
+import { redactJson } from "../core/redact.ts";
+import { LiveChunk } from "./live-client.ts";
+import type { LiveClient } from "./live-client.ts";
+import { KEEP_ALIVE, frame } from "./live-frame.ts";
+import type { LiveEventName, LivePlace } from "./live-frame.ts";
+import { LiveLog } from "./live-log.ts";
+import type { LiveEntry } from "./live-log.ts";
+import type { PipelineMonitor } from "./pipeline-monitor.ts";
+
+/** How often the read models are looked at while there are clients. */
+const LOOK_EVERY_MS = 5;
+/** How often all statuses are looked at: they also change by the passing of time. */
+const STATUSES_EVERY_MS = 100;
+const SUMMARY_EVERY_MS = 1_000;
+const KEEP_ALIVE_MS = 15_000;
+/** Runners that are written to one client at a time: what a full socket still has to hold. */
+const PART_RUNNERS = 1_000;
+const PART_EVENTS = 500;
+/** Whoever has missed more events than these begins anew. */
+const MAX_MISSED_EVENTS = 10_000;
+
+/** The texts of what is sent, made where the routes make theirs. */
+export interface LiveTexts {
+  /** A runner's item; undefined for one that lists don't show. */
+  runners(names: readonly string[], moment: Moment): readonly (string | undefined)[];
+  /** Events behind a sequence, oldest first. */
+  events(after: number, limit: number): readonly LiveEventText[];
+  /** `same`: whatever lasts of it, to tell whether it changed. */
+  summary(moment: Moment): { readonly text: string; readonly same: string };
+  /** The moment of a snapshot. */
+  asOf(moment: Moment, seq: number): string;
+}
+
+export interface LiveEventText {
+  readonly seq: number;
+  readonly runner: string;
+  readonly text: string;
+}
+
+export interface LiveHubOptions {
+  readonly models: ReadModels;
+  readonly monitor: PipelineMonitor;
+  readonly texts: LiveTexts;
+  readonly onFault: (error: unknown) => void;
+}
+
+export class LiveHub {
+  /** Clients that were dropped because they took nothing. */
+  dropped = 0;
+  /** Frames that were made, each for one client or for many. */
+  frames = 0;
+  private readonly options: LiveHubOptions;
+  private readonly clients = new Set<LiveClient>();
+  private readonly name = randomUUID().replaceAll("-", "");
+  private beginnings = 1;
+  private readonly log = new LiveLog();
+  private seq = 0;
+  private eventSeq = 0;
+  private eventsCreated: string | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private statusesAt = -Infinity;
+  private summaryAt = -Infinity;
+  private keptAliveAt = -Infinity;
+  private summary = { text: "", same: "" };
+  private isClosed = false;
+
+  constructor(options: LiveHubOptions) {
+    this.options = options;
+  }
+
+  get size(): number {
+    return this.clients.size;
+  }
+
+  /** @throws AppError `unavailable` while nobody can be served. */
+  check(): void {
+    if (this.isClosed) throw new AppError("unavailable", "The API is about to stop: try again");
+    this.look();
+  }
+
+  /**
+   * Takes a client in, after a {@link check}.
+   * @param place where it was before; undefined for a new one, and for a place that is not ours.
+   */
+  add(client: LiveClient, place: LivePlace | undefined, isReturning: boolean): void {
+    this.clients.add(client);
+    const resumes = place !== undefined && this.canResume(place);
+    if (resumes) {
+      client.epoch = place.epoch;
+      client.version = place.version;
+      client.eventSeq = place.eventSeq;
+    } else this.begin(client, isReturning ? "too old, or of another server" : undefined);
+    this.catchUp(client, this.options.monitor.moment());
+    this.timer ??= this.start();
+  }
+
+  private start(): NodeJS.Timeout {
+    this.summaryAt = -Infinity;
+    return setInterval(() => this.tick(), LOOK_EVERY_MS);
+  }
+
+  remove(client: LiveClient): void {
+    this.clients.delete(client);
+    if (this.clients.size > 0) return;
+    clearInterval(this.timer);
+    this.timer = undefined;
+  }
+
+  /** The socket of a client takes more again. */
+  resume(client: LiveClient): void {
+    this.guarded(() => this.catchUp(client, this.options.monitor.moment()));
+  }
+
+  close(): void {
+    this.isClosed = true;
+    for (const client of this.clients) client.end();
+    this.clients.clear();
+    clearInterval(this.timer);
+  }
+
+  private get epoch(): string {
+    return `${this.name}.${this.beginnings}`;
+  }
+
+  private canResume({ epoch, version, eventSeq }: LivePlace): boolean {
+    if (epoch !== this.epoch || !this.log.reaches(version) || eventSeq > this.eventSeq)
+      return false;
+    return this.eventSeq - eventSeq <= MAX_MISSED_EVENTS;
+  }
+
+  /** A client that knows nothing, or whose knowledge can't be mended. */
+  private begin(client: LiveClient, why: string | undefined): void {
+    client.epoch = this.epoch;
+    client.version = this.log.version;
+    client.eventSeq = this.eventSeq;
+    client.snapshot = [...this.log.runners()].filter((runner) => client.wants(runner)).toSorted();
+    if (why !== undefined) this.send(client, "reset", JSON.stringify({ reason: why }));
+    if (client.snapshot.length === 0) this.sendSnapshot(client, this.options.monitor.moment());
+  }
+
+  private guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      // No database for a while: clients see that nothing comes, and statuses tell the rest.
+      if (!(error instanceof AppError)) this.options.onFault(error);
+    }
+  }
+
+  private tick(): void {
+    this.guarded(() => {
+      const before = { version: this.log.version, eventSeq: this.eventSeq };
+      const moment = this.look();
+      this.tell(before, moment);
+      this.tellSummary(moment);
+    });
+    this.keepAlive();
+  }
+
+  /** Looks at the read models and notes what changed. */
+  private look(): Moment {
+    const { models, monitor } = this.options;
+    const moment = monitor.moment();
+    const now = performance.now();
+    const withStatuses = now - this.statusesAt >= STATUSES_EVERY_MS;
+    if (withStatuses) this.statusesAt = now;
+    this.lookAtEvents();
+    const { runners, vanished, seq } = models.changes(moment, withStatuses);
+    this.seq = seq;
+    const isShown = models.areShown(runners);
+    runners.forEach((runner, index) => this.log.note(runner, isShown[index] !== true));
+    for (const runner of vanished) this.log.note(runner, true);
+    return moment;
+  }
+
+  private lookAtEvents(): void {
+    const row = this.options.models
+      .checkpoints()
+      .rows.find(({ projection, lane }) => projection === "timeline" && lane === "main");
+    const seq = row?.seq ?? 0;
+    const isOther = this.eventsCreated !== undefined && row?.stream_created !== this.eventsCreated;
+    // Sequences that begin again mean other events than those that were told.
+    if (isOther || seq < this.eventSeq) this.beginAgain(seq);
+    else this.eventSeq = seq;
+    this.eventsCreated = row?.stream_created;
+  }
+
+  private beginAgain(eventSeq: number): void {
+    this.beginnings += 1;
+    this.eventSeq = eventSeq;
+    for (const client of this.clients) this.begin(client, "the stream of events began anew");
+  }
+
+  /** One chunk for all who are up to date and want everything; each of the others gets its own. */
+  private tell(before: { version: number; eventSeq: number }, moment: Moment): void {
+    if (this.log.version === before.version && this.eventSeq === before.eventSeq) {
+      for (const client of this.clients) {
+        if (client.isReady && !client.isAtHead(this.log, this.eventSeq))
+          this.catchUp(client, moment);
+      }
+      return;
+    }
+    let shared: LiveChunk | undefined;
+    for (const client of this.clients) {
+      if (!client.isReady) continue;
+      const isCurrent =
+        client.snapshot.length === 0 &&
+        client.version === before.version &&
+        client.eventSeq === before.eventSeq;
+      const isShort =
+        this.log.version - before.version <= PART_RUNNERS &&
+        this.eventSeq - before.eventSeq <= PART_EVENTS;
+      if (isCurrent && client.wantsAll && isShort) {
+        shared ??= this.chunkSince(before, moment);
+        client.write(shared);
+        client.version = this.log.version;
+        client.eventSeq = this.eventSeq;
+      } else this.catchUp(client, moment);
+    }
+  }
+
+  private chunkSince(before: { version: number; eventSeq: number }, moment: Moment): LiveChunk {
+    const place = { epoch: this.epoch, ...before };
+    const events = this.eventFrames(place, PART_EVENTS, () => true);
+    const entries = this.log.after(before.version, PART_RUNNERS);
+    return new LiveChunk(events.text + this.runnerFrames(events.place, entries, moment));
+  }
+
+  /** Sends a client what it lacks, for as long as its socket takes it. */
+  private catchUp(client: LiveClient, moment: Moment): void {
+    while (client.isReady && client.snapshot.length > 0) this.sendSnapshot(client, moment);
+    while (client.isReady && client.eventSeq < this.eventSeq) {
+      const { text, place } = this.eventFrames(client, PART_EVENTS, (runner) =>
+        client.wants(runner),
+      );
+      client.eventSeq = place.eventSeq;
+      if (text !== "") client.write(new LiveChunk(text));
+    }
+    while (client.isReady && client.version < this.log.version) {
+      const entries = this.log.after(client.version, PART_RUNNERS);
+      const wanted = client.wanted(entries);
+      if (wanted.length > 0) client.write(new LiveChunk(this.runnerFrames(client, wanted, moment)));
+      client.version = entries.at(-1)?.version ?? this.log.version;
+      if (entries.length < PART_RUNNERS) client.version = this.log.version;
+    }
+  }
+
+  private sendSnapshot(client: LiveClient, moment: Moment): void {
+    const { texts } = this.options;
+    const part = client.snapshot.splice(0, PART_RUNNERS);
+    const items = texts.runners(part, moment).filter((text) => text !== undefined);
+    const more = client.snapshot.length > 0;
+    const json = `{"items":[${items.join(",")}],"more":${more},"as_of":${texts.asOf(moment, this.seq)}}`;
+    // Whoever is cut off within a snapshot can't go on from there.
+    const place = more
+      ? {
+          epoch: `${this.name}.0`,
+          version: client.version,
+          eventSeq: client.eventSeq,
+        }
+      : client;
+    this.send(client, "snapshot", json, place);
+  }
+
+  private send(
+    client: LiveClient,
+    event: LiveEventName,
+    json: string,
+    place: LivePlace = client,
+  ): void {
+    this.frames += 1;
+    client.write(new LiveChunk(frame(place, event, redactJson(json))));
+  }
+
+  private runnerFrames(place: LivePlace, entries: readonly LiveEntry[], moment: Moment): string {
+    const there = entries.filter(({ isGone }) => !isGone).map(({ runner }) => runner);
+    const texts = this.options.texts.runners(there, moment);
+    const byRunner = new Map(there.map((runner, index) => [runner, texts[index]]));
+    let text = "";
+    for (const { version, runner } of entries) {
+      const item = byRunner.get(runner);
+      const at = { epoch: place.epoch, version, eventSeq: place.eventSeq };
+      text +=
+        item === undefined
+          ? frame(at, "gone", JSON.stringify({ runner }))
+          : frame(at, "runner", redactJson(item));
+    }
+    this.frames += entries.length;
+    return text;
+  }
+
+  private eventFrames(
+    place: LivePlace,
+    limit: number,
+    wants: (runner: string) => boolean,
+  ): { text: string; place: LivePlace } {
+    const { epoch, version } = place;
+    const events = this.options.texts.events(place.eventSeq, limit);
+    const told = events.filter(({ seq }) => seq <= this.eventSeq);
+    let text = "";
+    for (const { seq, runner, text: json } of told) {
+      if (!wants(runner)) continue;
+      this.frames += 1;
+      text += frame({ epoch, version, eventSeq: seq }, "event", redactJson(json));
+    }
+    const isAll = told.length < limit;
+    const eventSeq = isAll ? this.eventSeq : (told.at(-1)?.seq ?? this.eventSeq);
+    return { text, place: { epoch, version, eventSeq } };
+  }
+
+  private tellSummary(moment: Moment): void {
+    const now = performance.now();
+    if (now - this.summaryAt >= SUMMARY_EVERY_MS) {
+      this.summaryAt = now;
+      this.summary = this.options.texts.summary(moment);
+    }
+    const { text, same } = this.summary;
+    for (const client of this.clients) {
+      if (client.summary === same || !client.isReady || client.snapshot.length > 0) continue;
+      client.summary = same;
+      this.send(client, "summary", text);
+    }
+  }
+
+  private keepAlive(): void {
+    const now = performance.now();
+    const isDue = now - this.keptAliveAt >= KEEP_ALIVE_MS;
+    if (isDue) this.keptAliveAt = now;
+    const chunk = new LiveChunk(KEEP_ALIVE);
+    for (const client of this.clients) {
+      if (client.hasStalled(now)) {
+        this.dropped += 1;
+        this.remove(client);
+        client.drop();
+      } else if (isDue && client.isReady) client.write(chunk);
+    }
+  }
+}
