@@ -94,6 +94,16 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./rebuild.ts"),
   },
   {
+    name: "export",
+    summary: "write a range of the streams to one file",
+    load: async () => await import("./export.ts"),
+  },
+  {
+    name: "import",
+    summary: "put such a file into an empty installation",
+    load: async () => await import("./import.ts"),
+  },
+  {
     name: "config",
     summary: "show every setting, its value and where it comes from",
     load: async () => await import("./config.ts"),

@@ -6,6 +6,7 @@ import { Command } from "commander";
 import { connectNats } from "../lib/nats/connect.ts";
 import { stateBucket } from "../lib/nats/stream-declarations.ts";
 import { reconcileStreams } from "../lib/nats/streams.ts";
+import { isImport } from "../lib/operator/import-target.ts";
 import { startEmitter } from "../lib/projector/emitter.ts";
 import { startProjector } from "../lib/projector/projector.ts";
 import { openDatabase } from "../lib/store/open.ts";
@@ -70,6 +71,11 @@ async function run(context: Context): Promise<void> {
     });
     opened.push(() => projector.close());
     void projector.caughtUp.then(() => log.info("every stream is folded up to its end"));
+    if (await isImport(nc, prefixes)) {
+      log.info("the streams are an import: what it holds was judged where it came from");
+      log.info({ reason: await stopping }, "the projector stops");
+      return;
+    }
     const emitterOptions = {
       nc,
       readingNc: judging,

@@ -18,6 +18,7 @@ import { heartbeatKey } from "./heartbeat-key.ts";
 import { configuredUrl } from "./read-api.ts";
 import { listenForStops } from "./stop-requests.ts";
 import { readUpRecord, removeUpRecord, writeUpRecord } from "./up-record.ts";
+import { findImport, openExport, sayImport, untilFolded, withoutDemoFleet } from "./up-import.ts";
 import { prepareStreams, startNats } from "./up-nats.ts";
 import type { UpNats } from "./up-nats.ts";
 
@@ -34,17 +35,21 @@ export function command(): Command {
     .option("--fleet <file>", "the fleet file (default: the demo fleet)")
     .option("--host <address>", "address of the API (default: 127.0.0.1)")
     .option("--port <port>", "port of the API (default: 8080)")
+    .option(
+      "--from-export <file>",
+      "show what `runbeat export` wrote, as it stood then, in a folder and on ports of its own",
+    )
     .addHelpText(
       "after",
-      "\nExamples:\n  $ runbeat up\n  $ runbeat up --fleet fleet.yaml --port 9090\n  $ NATS_URL=nats://10.0.0.5:4222 runbeat up",
+      "\nExamples:\n  $ runbeat up\n  $ runbeat up --fleet fleet.yaml --port 9090\n  $ NATS_URL=nats://10.0.0.5:4222 runbeat up\n  $ runbeat up --from-export incident.ndjson.gz",
     )
-    .action(async (_options: unknown, self: Command) => {
+    .action(async ({ fromExport }: { fromExport?: string }, self: Command) => {
       const flags = { fleet: "--fleet", "http.host": "--host", "http.port": "--port" };
-      await run(openContext(self, flags));
+      await run(openContext(self, flags), fromExport);
     });
 }
 
-async function run(context: Context): Promise<void> {
+async function run(context: Context, exportFile: string | undefined): Promise<void> {
   const { log, say } = context;
   const stops = listenForStops({
     withParent: context.environment["npm_lifecycle_event"] !== undefined,
@@ -56,7 +61,9 @@ async function run(context: Context): Promise<void> {
   });
   const closers = new Closers();
   try {
-    const { failed } = await start(context, closers, stops.signal);
+    const own =
+      exportFile === undefined ? context : await openExport(context, exportFile, stops.signal);
+    const { failed } = await start(own, closers, stops.signal);
     const reason = await Promise.race([stops.stopped, failed]);
     say(`\nStopping (${reason}). Once more: at once.`);
   } catch (error) {
@@ -82,13 +89,21 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
   const port = await reservePort(settings);
   const nats = await startNats(context, signal);
   closers.push("NATS", async () => await nats.stop());
+  const imported = await findImport(context, nats.url);
   const maxBytes = await prepareStreams(context, nats, signal);
-  const env = childEnvironment(context, { nats, port, maxBytes });
+  const shown = imported === undefined ? context : withoutDemoFleet(context);
+  const env = childEnvironment(shown, { nats, port, maxBytes });
   const apiUrl = configuredUrl({ ...settings, http: { ...settings.http, port } });
-  const failed = startOwnCommands(context, closers, env);
+  const commands = imported === undefined ? OWN_COMMANDS : READING_COMMANDS;
+  const failed = startOwnCommands(context, closers, env, commands);
   await Promise.race([untilAnswering(apiUrl, closers, signal), failed]);
   writeUpRecord(paths, { natsUrl: nats.url, apiUrl });
   closers.push("the addresses", () => removeUpRecord(paths));
+  if (imported !== undefined) {
+    await Promise.race([untilFolded(apiUrl, signal), failed]);
+    sayImport(context, apiUrl, imported);
+    return { failed };
+  }
   const runners = await startFleetRunners(context, {
     fleet,
     fleetVersion,
@@ -127,13 +142,18 @@ function whoIsUp(paths: Context["paths"]): string {
   return other === undefined ? "" : ` (process ${other.process.pid}, API at ${other.apiUrl})`;
 }
 
+const OWN_COMMANDS = ["projector", "api", "sentinel"];
+/** Nothing may be added to an import. */
+const READING_COMMANDS = ["projector", "api"];
+
 /** @returns what rejects when one of them can't be kept running. */
 function startOwnCommands(
   { log, fileArguments }: Context,
   closers: Closers,
   env: Readonly<Record<string, string | undefined>>,
+  names: readonly string[],
 ): Promise<never> {
-  const failures = ["projector", "api", "sentinel"].map((name) => {
+  const failures = names.map((name) => {
     const child = startChildCommand({ name, args: fileArguments, env, log });
     closers.push(`the ${name}`, async () => await child.stop());
     return child.failed;
@@ -161,6 +181,7 @@ function childEnvironment(
     ...environment,
     ...flagEnvironment(context),
     RUNBEAT_DATA_DIR: paths.dataDir,
+    RUNBEAT_DATABASE_URL: paths.databaseFile,
     RUNBEAT_FLEET: paths.fleetFile,
     NATS_URL: nats.url,
     RUNBEAT_HTTP_PORT: String(port),

@@ -2,10 +2,12 @@ import { jetstream, JetStreamApiError, jetstreamManager } from "@nats-io/jetstre
 import type { JetStreamClient, JetStreamManager, StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { AppError, messageOf } from "../core/errors.ts";
+import { importOf } from "../core/imported-stream.ts";
 import type { RunnerId } from "../core/runner-id.ts";
 import { eventSubject, heartbeatSubject, STREAM_KEYS, streamName } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
 import { newestHeartbeats } from "./newest-heartbeats.ts";
+import type { ServerAnswer } from "./pipeline-monitor.ts";
 import type { StreamState } from "./pipeline-watch.ts";
 import type { StreamAccess } from "./stream-access.ts";
 
@@ -40,14 +42,17 @@ class JetStreamAccess implements StreamAccess {
     return this.isUp;
   }
 
-  async askServer(): Promise<{ serverMs: number; streams: readonly StreamState[] }> {
+  async askServer(): Promise<ServerAnswer> {
     return await this.ask(async ({ jsm }) => {
       const names = STREAM_KEYS.map((key) => streamName(this.prefixes, key));
       const found = await Promise.all(names.map(async (name) => await infoOf(jsm, name)));
       const infos = found.filter((info) => info !== undefined);
       const times = infos.map((info) => Date.parse(info.ts ?? "")).filter(Number.isFinite);
       if (times.length === 0) throw new AppError("unavailable", "NATS has none of the streams yet");
-      return { serverMs: Math.max(...times), streams: infos.map(stateOf) };
+      const streams = infos.map(stateOf);
+      const ends = infos.flatMap(({ config }) => importOf(config)?.endMs ?? []);
+      if (ends.length > 0) return { serverMs: Math.max(...ends), isStill: true, streams };
+      return { serverMs: Math.max(...times), streams };
     });
   }
 

@@ -1,7 +1,7 @@
 import { AppError, messageOf } from "../core/errors.ts";
 import type { CheckpointView, Moment } from "../core/read-models.ts";
 import { answered, asked, folded, lagMs, look, serverNow, startWatch } from "./pipeline-watch.ts";
-import type { Followed, StreamState, WatchLimits, WatchState } from "./pipeline-watch.ts";
+import type { Contact, Followed, StreamState, WatchLimits, WatchState } from "./pipeline-watch.ts";
 
 const ASK_EVERY_MS = 1_000;
 /** After a failure it is asked again sooner. */
@@ -12,9 +12,12 @@ const ASK_AGAIN_MS = 250;
  */
 const MAX_WAY_BACK_MS = 250;
 
+/** What the server says of its time and its streams. */
+export type ServerAnswer = Omit<Contact, "localMs">;
+
 export interface MonitorOptions {
   /** Asks the server for its time and its streams; rejects when it does not answer. */
-  readonly askServer: () => Promise<{ serverMs: number; streams: readonly StreamState[] }>;
+  readonly askServer: () => Promise<ServerAnswer>;
   readonly checkpoints: () => {
     readonly lane: "main" | "fast";
     readonly rows: readonly CheckpointView[];
@@ -32,6 +35,8 @@ export interface PipelineMonitor {
   lagMs(): number | null;
   /** The streams as last heard of. */
   streams(): readonly StreamState[];
+  /** Where time stands still, epoch ms: an import is shown as it was at its end. */
+  standsAt(): number | undefined;
   /** Why the last question went unanswered; undefined after an answer. */
   trouble(): string | undefined;
   /** Whether everything that statuses need was folded up to the end at least once. */
@@ -69,6 +74,11 @@ class Monitor implements PipelineMonitor {
     return this.state.contact?.streams ?? [];
   }
 
+  standsAt(): number | undefined {
+    const { contact } = this.state;
+    return contact?.isStill === true ? contact.serverMs : undefined;
+  }
+
   trouble(): string | undefined {
     return this.failure;
   }
@@ -88,9 +98,9 @@ class Monitor implements PipelineMonitor {
     const startedAt = performance.now();
     this.state = asked(this.state, startedAt);
     try {
-      const { serverMs, streams } = await this.options.askServer();
+      const answer = await this.options.askServer();
       const wayBackMs = Math.min((performance.now() - startedAt) / 2, MAX_WAY_BACK_MS);
-      const contact = { localMs: startedAt + wayBackMs, serverMs, streams };
+      const contact = { ...answer, localMs: startedAt + wayBackMs };
       this.state = answered(this.state, contact, this.options.limits);
       this.failure = undefined;
       this.moment();

@@ -20,6 +20,8 @@ export interface Contact {
   readonly localMs: number;
   /** What the server's clock said. */
   readonly serverMs: number;
+  /** Whether time stands still there: of an import, which is shown as it was at its end. */
+  readonly isStill?: boolean;
   readonly streams: readonly StreamState[];
 }
 
@@ -149,6 +151,7 @@ function isOutOfReach(state: WatchState, localMs: number, limits: WatchLimits): 
 export function serverNow(state: WatchState, localMs: number): number | undefined {
   const { contact, askingSince } = state;
   if (contact === undefined) return undefined;
+  if (contact.isStill === true) return contact.serverMs;
   return Math.round(contact.serverMs + (askingSince ?? localMs) - contact.localMs);
 }
 

@@ -58,6 +58,7 @@ function monitorOf({ moment, streams }: PastState): PipelineMonitor {
     moment: () => moment,
     lagMs: () => 0,
     streams: () => streams,
+    standsAt: () => moment.now,
     trouble: () => undefined,
     hasCaughtUp: () => true,
     close: () => undefined,

@@ -1,5 +1,5 @@
 import type { RunnerId } from "../core/runner-id.ts";
-import type { StreamState } from "./pipeline-watch.ts";
+import type { ServerAnswer } from "./pipeline-monitor.ts";
 
 /** One heartbeat as the stream holds it. */
 export interface StoredHeartbeat {
@@ -22,7 +22,7 @@ export interface HeartbeatQuery {
  */
 export interface StreamAccess {
   isConnected(): boolean;
-  askServer(): Promise<{ serverMs: number; streams: readonly StreamState[] }>;
+  askServer(): Promise<ServerAnswer>;
   /** Newest first; `hasMore` tells whether there are older ones. */
   heartbeats(query: HeartbeatQuery): Promise<{ items: StoredHeartbeat[]; hasMore: boolean }>;
   /** Resolves, with its sequence, once the stream has stored it. */

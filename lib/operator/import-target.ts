@@ -12,16 +12,28 @@ import { IMPORT_KEYS, importOf } from "../core/imported-stream.ts";
 import { STREAM_KEYS, streamName } from "../core/subject.ts";
 import type { Prefixes, StreamKey } from "../core/subject.ts";
 import { parseTime } from "../core/time.ts";
-import { ASYNC_PERSIST_VERSION, isAtLeast } from "../nats/jetstream.ts";
+import { ASYNC_PERSIST_VERSION, isAtLeast, openJetStream } from "../nats/jetstream.ts";
 import { declareStreams } from "../nats/stream-declarations.ts";
 import type { StreamOptions } from "../nats/stream-declarations.ts";
 import type { CheckedExport } from "./export-reader.ts";
 
 export type ImportTarget =
   | { readonly kind: "free" }
-  | { readonly kind: "import"; readonly id: string; readonly isComplete: boolean }
+  | {
+      readonly kind: "import";
+      readonly id: string;
+      readonly isComplete: boolean;
+      /** Where its clock stands, epoch ms. */
+      readonly endMs: number | undefined;
+    }
   /** Holds messages of its own; `why` says which, and what to do. */
   | { readonly kind: "occupied"; readonly why: string };
+
+/** Whether an installation's streams are an import's, whole or not. */
+export async function isImport(nc: NatsConnection, prefixes: Prefixes): Promise<boolean> {
+  const jsm = await openJetStream(nc);
+  return (await infosOf(jsm, prefixes)).some(({ config }) => importOf(config) !== undefined);
+}
 
 /** What an installation's streams hold. */
 export async function findTarget(jsm: JetStreamManager, prefixes: Prefixes): Promise<ImportTarget> {
@@ -33,7 +45,7 @@ export async function findTarget(jsm: JetStreamManager, prefixes: Prefixes): Pro
   if (first === undefined) return { kind: "free" };
   const isComplete =
     imports.length === STREAM_KEYS.length && imports.every((found) => found.isComplete);
-  return { kind: "import", id: first.id, isComplete };
+  return { kind: "import", id: first.id, isComplete, endMs: first.endMs };
 }
 
 function isUsed(state: StreamInfo["state"]): boolean {

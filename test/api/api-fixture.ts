@@ -23,6 +23,7 @@ export function fixedMonitor(overrides: Partial<PipelineMonitor> = {}): Pipeline
     moment: () => ({ now: T, view: CLEAR_VIEW }),
     lagMs: () => 0,
     streams: () => [],
+    standsAt: () => undefined,
     trouble: () => undefined,
     hasCaughtUp: () => true,
     close: () => undefined,
