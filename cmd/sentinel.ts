@@ -11,6 +11,7 @@ import { streamName } from "../lib/core/subject.ts";
 import { connectNats } from "../lib/nats/connect.ts";
 import { stateBucket } from "../lib/nats/stream-declarations.ts";
 import { startSentinel } from "../lib/sentinel/sentinel.ts";
+import { openSink } from "../lib/sentinel/sinks.ts";
 import { lastGap } from "../lib/sentinel/stream-gap.ts";
 import type { Gap } from "../lib/sentinel/stream-gap.ts";
 import { openReadModels } from "../lib/store/read-models.ts";
@@ -20,6 +21,8 @@ import type { Context } from "./context.ts";
 import { watchFleet } from "./fleet-watch.ts";
 import { followedProjections } from "./followed-projections.ts";
 import { natsOptions } from "./nats-options.ts";
+import { watchOwn } from "./own-troubles.ts";
+import { alertSettings } from "./alert-rules.ts";
 import { prefixesOf } from "./stream-options.ts";
 import { untilStopped } from "./until-stopped.ts";
 import { whenAvailable } from "./when-available.ts";
@@ -79,6 +82,11 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
     by,
     models,
     moment: foldedClock(monitor, gap),
+    outage: () => monitor.trouble(),
+    alerts: alertSettings(context),
+    retireAfterSec: settings.sentinel.retireAfterSec,
+    ownTroubles: watchOwn({ context, models, monitor }),
+    sinks: settings.alerts.sinks.map((sink) => openSink(sink, { log, by })),
     log,
   };
   const sentinel = await whenAvailable(async () => await startSentinel(sentinelOptions), again);

@@ -3,6 +3,7 @@
  * is written `heartbeat.online_sec` in the file and `settings.heartbeat.onlineSec` in the code; the
  * environment has the name given here, or `RUNBEAT_` and the key in capitals.
  */
+import { alerts, sentinel } from "./alert-settings.ts";
 import { http, ingest, nats } from "./connection-settings.ts";
 import { checks, resources } from "./host-settings.ts";
 import {
@@ -205,6 +206,8 @@ export const SETTING_TREE = {
   heartbeat,
   status,
   restart,
+  sentinel,
+  alerts,
   resources,
   checks,
   streams,

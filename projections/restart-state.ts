@@ -99,7 +99,7 @@ function change(
     case "runner_paused":
       return { ...row, paused: 1 };
     case "runner_resumed":
-      return { ...row, paused: 0 };
+      return { ...row, paused: 0, retired: 0 };
     case "runner_retired":
       return { ...row, retired: 1 };
     default:
@@ -110,7 +110,7 @@ function change(
 /** One row per runner: attempts, cooldown, paused, retired, registration. */
 export const restartState: Projection<"events", RestartStateRow> = {
   name: "restart_state",
-  version: 1,
+  version: 2,
   stream: "events",
   table: restartStateTable,
   tellsStatus: true,

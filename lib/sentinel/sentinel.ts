@@ -1,22 +1,32 @@
 /**
- * The one watcher: elected by a lease, it looks at the whole fleet several times a second and
- * turns silence into events.
+ * The one watcher: elected by a lease, it looks at the whole fleet several times a second, turns
+ * silence into events and trouble into alerts.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
+import type { Trouble } from "../core/alert-troubles.ts";
 import { messageOf } from "../core/errors.ts";
-import type { Moment, ReadModels } from "../core/read-models.ts";
+import type { Moment } from "../core/read-models.ts";
 import type { Prefixes } from "../core/subject.ts";
 import { holdLease } from "../nats/lease.ts";
 import type { Lease } from "../nats/lease.ts";
+import { AlertDesk } from "./alert-desk.ts";
+import type { AlertModelsUsed, AlertSettings } from "./alert-desk.ts";
+import { AlertStream } from "./alert-stream.ts";
+import { deliverUntil, openConsumer } from "./delivery.ts";
+import type { Sink } from "./notice.ts";
+import { OutageTeller } from "./outage-teller.ts";
+import { RetiringDesk } from "./retiring-desk.ts";
 import { StatusTeller } from "./status-teller.ts";
 
 const LEASE_KEY = "sentinel";
 /** How long nobody watches after a sentinel was killed. */
 const LEASE_TTL_MS = 3_000;
 const LOOK_EVERY_MS = 200;
+/** Alerts are told of less eagerly than statuses. */
+const LOOKS_PER_ALERT_LOOK = 5;
 const RETRY_MS = 1_000;
 
 export interface SentinelOptions {
@@ -28,12 +38,20 @@ export interface SentinelOptions {
   readonly holder: string;
   /** Which component on which host, e.g. `sentinel@edge-1`. */
   readonly by: string;
-  readonly models: Pick<ReadModels, "watch">;
+  readonly models: AlertModelsUsed;
   /**
    * The moment to judge by: not later than what is certainly folded, or silence that was ours
    * would be taken for a runner's.
    */
   readonly moment: () => Moment;
+  /** Why NATS is out of reach; undefined while it answers. */
+  readonly outage: () => string | undefined;
+  readonly alerts: AlertSettings;
+  /** Runners that nobody declared are retired after so long offline; 0: never. */
+  readonly retireAfterSec: number;
+  /** What is wrong with Runbeat itself, apart from an outage. */
+  readonly ownTroubles: () => readonly Trouble[];
+  readonly sinks: readonly Sink[];
   readonly log: Pick<Logger, "info" | "warn" | "debug" | "error">;
   readonly leaseTtlMs?: number;
 }
@@ -53,11 +71,13 @@ export async function startSentinel(options: SentinelOptions): Promise<Sentinel>
 
 class SentinelRun implements Sentinel {
   readonly #options: SentinelOptions;
+  readonly #outages: OutageTeller;
   #lease: Lease | undefined;
   #work: Promise<void> = Promise.resolve();
 
   constructor(options: SentinelOptions) {
     this.#options = options;
+    this.#outages = new OutageTeller({ ...options, rule: options.alerts.rules.pipeline_down });
   }
 
   async start(): Promise<void> {
@@ -81,41 +101,71 @@ class SentinelRun implements Sentinel {
   }
 
   async stop(): Promise<void> {
+    this.#outages.close();
     await this.#lease?.stop();
   }
 
   async #watchUntil(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      // What one round has begun ends with it, whyever it ends.
+      const round = new AbortController();
+      const ending = AbortSignal.any([signal, round.signal]);
       try {
-        await this.#watch(signal);
+        await this.#watch(ending);
       } catch (error) {
         if (signal.aborted) return;
         this.#options.log.warn(`watching begins again: ${messageOf(error)}`);
         await pause(RETRY_MS, signal);
+      } finally {
+        round.abort();
       }
     }
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    const { nc } = this.#options;
+    const { nc, sinks, alerts: settings, moment } = this.#options;
     const jsm = await jetstreamManager(nc, { checkAPI: false });
-    const teller = await StatusTeller.open({ ...this.#options, jsm, onTold: () => undefined });
+    const context = { ...this.#options, jsm };
+    const stream = new AlertStream(context);
+    for (const sink of sinks) await openConsumer({ ...context, sink });
+    const desk = await AlertDesk.open({ ...context, stream, settings }, moment().now);
+    const teller = await StatusTeller.open({
+      ...context,
+      onTold: (runner, from, to, at) => desk.changed(runner, from, to, at),
+    });
+    const retiring = new RetiringDesk(context);
+    for (const sink of sinks) void deliverUntil({ ...context, sink }, signal);
+    this.#outages.elected();
     try {
-      while (!signal.aborted) {
+      for (let look = 0; !signal.aborted; look++) {
         // Between the end of the lease and its signal the monotonic clock knows better.
-        if (this.isElected()) this.#look(teller);
+        if (this.isElected())
+          this.#look(teller, look % LOOKS_PER_ALERT_LOOK === 0 ? desk : undefined);
+        if (this.isElected() && look % LOOKS_PER_ALERT_LOOK === 1) retiring.look(moment());
         await pause(LOOK_EVERY_MS, signal);
       }
     } finally {
       teller.close();
+      desk.close();
     }
   }
 
-  #look(teller: StatusTeller): void {
+  #look(teller: StatusTeller, desk: AlertDesk | undefined): void {
     const moment = this.#options.moment();
-    if (moment.view.blindSince !== null) return;
+    if (moment.view.blindSince === null) {
+      desk?.add(this.#outages.take(moment.now));
+      this.#readable(() =>
+        this.#options.models.watch(moment, (facts, status) => teller.look(facts, status, moment)),
+      );
+    }
+    this.#readable(() => desk?.look(moment));
+    desk?.check();
+  }
+
+  /** No database, or one that is being made anew, is looked at again a little later. */
+  #readable(work: () => unknown): void {
     try {
-      this.#options.models.watch(moment, (facts, status) => teller.look(facts, status, moment));
+      work();
     } catch (error) {
       this.#options.log.debug(`the fleet can't be read: ${messageOf(error)}`);
     }

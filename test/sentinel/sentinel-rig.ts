@@ -4,11 +4,13 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { openStreamAccess } from "../../lib/api/jetstream-access.ts";
 import { startMonitor } from "../../lib/api/pipeline-monitor.ts";
 import type { PipelineMonitor } from "../../lib/api/pipeline-monitor.ts";
+import { rulesWith } from "../../lib/core/alert-rules.ts";
 import type { ReadModels } from "../../lib/core/read-models.ts";
 import { DEFAULT_PREFIXES } from "../../lib/core/subject.ts";
 import type { Thresholds } from "../../lib/core/status.ts";
 import { connectNats } from "../../lib/nats/connect.ts";
 import { startProjector } from "../../lib/projector/projector.ts";
+import type { AlertSettings } from "../../lib/sentinel/alert-desk.ts";
 import { startSentinel } from "../../lib/sentinel/sentinel.ts";
 import type { Sentinel, SentinelOptions } from "../../lib/sentinel/sentinel.ts";
 import { openDatabase } from "../../lib/store/open.ts";
@@ -27,6 +29,22 @@ export const THRESHOLDS: Thresholds = {
   staleSec: 2,
   offlineSec: 3,
   startGraceSec: 1,
+};
+
+/** Alerts without waiting, and told soon. */
+export const ALERTS: AlertSettings = {
+  rules: rulesWith(
+    (["runner_offline", "runner_unhealthy", "runner_degraded", "pipeline_down"] as const).map(
+      (type) => ({ type, forSec: 0 }),
+    ),
+  ),
+  groupWaitSec: 1,
+  growEverySec: 1,
+  resolveAfterSec: 1,
+  flapWindowSec: 60,
+  summaryEverySec: 0,
+  hushShare: 0.5,
+  hushMin: 3,
 };
 
 /** One status_changed as the stream has it. */
@@ -144,6 +162,11 @@ export async function sentinelRig(
           last = Math.max(last, now - (monitor.lagMs() ?? 0));
           return { now: last, view };
         },
+        outage: () => monitor.trouble(),
+        alerts: ALERTS,
+        retireAfterSec: 0,
+        ownTroubles: () => [],
+        sinks: [],
         log,
         leaseTtlMs: 1_000,
         ...overrides,

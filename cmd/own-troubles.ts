@@ -1,0 +1,78 @@
+/** What is wrong with Runbeat itself, for alerts: the read models and the disk that they are on. */
+import { statfsSync } from "node:fs";
+import type { PipelineMonitor } from "../lib/api/pipeline-monitor.ts";
+import { rulesWith } from "../lib/core/alert-rules.ts";
+import type { Trouble } from "../lib/core/alert-troubles.ts";
+import type { ReadModels } from "../lib/core/read-models.ts";
+import type { Context } from "./context.ts";
+
+const PERCENT = 100;
+/** A disk does not fill within seconds. */
+const DISK_EVERY_MS = 10_000;
+
+interface Watched {
+  readonly context: Context;
+  readonly models: ReadModels;
+  readonly monitor: PipelineMonitor;
+}
+
+/** @returns what is wrong at the moment of the call. */
+export function watchOwn({ context, models, monitor }: Watched): () => readonly Trouble[] {
+  const disk = diskWatch(context);
+  return () => [...behind(monitor), ...stopped(models), ...disk()];
+}
+
+/** Only what NATS is not to blame for: an outage has an alert of its own. */
+function behind(monitor: PipelineMonitor): readonly Trouble[] {
+  const since = monitor.moment().view.blindSince;
+  if (since === null || monitor.trouble() !== undefined) return [];
+  const detail = "the projector does not keep up, or does not run";
+  return [{ type: "projection_behind", about: ["projector"], member: "projector", since, detail }];
+}
+
+function stopped(models: ReadModels): readonly Trouble[] {
+  return checkpoints(models)
+    .filter((row) => row.lane === "main" && row.state === "stopped")
+    .map(({ projection, error, error_seq }) => ({
+      type: "projection_stopped" as const,
+      about: [projection],
+      member: projection,
+      since: null,
+      detail: `at sequence ${error_seq ?? "unknown"}: ${error ?? "its fold failed"}`,
+    }));
+}
+
+function checkpoints(models: ReadModels) {
+  try {
+    return models.checkpoints().rows;
+  } catch {
+    // No database yet: nothing has stopped in it.
+    return [];
+  }
+}
+
+function diskWatch({ paths, settings }: Context): () => readonly Trouble[] {
+  const { limit } = rulesWith(settings.alerts.rules).disk_full;
+  let lookedAt = -Infinity;
+  let found: readonly Trouble[] = [];
+  return () => {
+    if (performance.now() - lookedAt < DISK_EVERY_MS) return found;
+    lookedAt = performance.now();
+    const used = usedPercent(paths.dataDir);
+    const isFull = used !== undefined && limit !== null && used >= limit;
+    const detail = `${(used ?? 0).toFixed(0)} % are used`;
+    const trouble = { about: [paths.dataDir], member: paths.dataDir, since: null, detail };
+    found = isFull ? [{ type: "disk_full", ...trouble }] : [];
+    return found;
+  };
+}
+
+function usedPercent(folder: string): number | undefined {
+  try {
+    const { blocks, bfree, bavail } = statfsSync(folder);
+    const used = blocks - bfree;
+    return (used * PERCENT) / Math.max(1, used + bavail);
+  } catch {
+    return undefined;
+  }
+}
