@@ -15,6 +15,7 @@ import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { natsOptions } from "./nats-options.ts";
 import { prefixesOf, streamOptions } from "./stream-options.ts";
+import { startUpkeep } from "./projector-upkeep.ts";
 import { untilStopped } from "./until-stopped.ts";
 import { whenAvailable } from "./when-available.ts";
 
@@ -70,6 +71,7 @@ async function run(context: Context): Promise<void> {
       log,
     });
     opened.push(() => projector.close());
+    startUpkeep(context, { nc, db, projector }, opened);
     void projector.caughtUp.then(() => log.info("every stream is folded up to its end"));
     if (await isImport(nc, prefixes)) {
       log.info("the streams are an import: what it holds was judged where it came from");

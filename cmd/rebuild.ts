@@ -49,6 +49,8 @@ export function command(): Command {
         options.json === true ? rebuildJson(report) : rebuildText(report, names, options);
       process.stdout.write(text);
       if (report.outcome === "interrupted") process.exitCode = 1;
+      // Else the channel to whoever started it would keep it here.
+      if (process.connected) process.disconnect();
     });
 }
 

@@ -2,11 +2,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Command } from "commander";
-import { AppError } from "../lib/core/errors.ts";
+import { AppError, messageOf } from "../lib/core/errors.ts";
 import { connectNats } from "../lib/nats/connect.ts";
+import type { Difference } from "../lib/operator/compare-rows.ts";
+import { recordVerify } from "../lib/operator/findings.ts";
 import { verify } from "../lib/operator/verify.ts";
 import type { TableReport, VerifyReport } from "../lib/operator/verify.ts";
 import { projections } from "../projections/index.ts";
+import { openDatabase } from "../lib/store/open.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { natsOptions } from "./nats-options.ts";
@@ -40,7 +43,7 @@ async function run(context: Context): Promise<VerifyReport> {
   try {
     const nc = await connectNats(natsOptions(context, "runbeat verify"));
     try {
-      return await verify({
+      const report = await verify({
         nc,
         prefixes: prefixesOf(context.settings),
         projections,
@@ -48,6 +51,8 @@ async function run(context: Context): Promise<VerifyReport> {
         workDir,
         ...(process.stderr.isTTY ? { onProgress: showProgress } : {}),
       });
+      await record(context, report);
+      return report;
     } finally {
       await nc.close();
       if (process.stderr.isTTY) showProgress("");
@@ -64,6 +69,17 @@ async function run(context: Context): Promise<VerifyReport> {
   }
 }
 
+/** What was found is told by /healthz from now on, and what was found before and is gone is not. */
+async function record({ paths, log }: Context, report: VerifyReport): Promise<void> {
+  try {
+    const db = await openDatabase(paths.databaseFile);
+    recordVerify(db, report);
+    db.close();
+  } catch (error) {
+    log.warn(`what was found could not be written down for /healthz: ${messageOf(error)}`);
+  }
+}
+
 function showProgress(text: string): void {
   process.stderr.write(`\r\u001B[K${text}`);
 }
@@ -76,8 +92,13 @@ function asJson(report: VerifyReport): object {
       ...table,
       problem: table.problem ?? null,
       differences: differences.map((difference) => ({
-        ...difference,
+        table: difference.table,
+        row: difference.row,
         column: difference.column ?? null,
+        live: difference.live,
+        folded: difference.folded,
+        first_seq: difference.firstSeq,
+        last_seq: difference.lastSeq,
       })),
     })),
   };
@@ -98,13 +119,13 @@ function tableLines(table: TableReport): string[] {
   const mark = found === 0 && table.problem === undefined ? "ok  " : "DIFF";
   const head = `${mark} ${table.table.padEnd(18)} ${String(table.compared).padStart(9)} rows, up to ${table.stream} ${table.seq}`;
   const problem = table.problem === undefined ? [] : [`       ${table.problem}`];
-  const shown = table.differences
-    .slice(0, MAX_SHOWN)
-    .map(({ row, column, live, folded }) =>
-      column === undefined
-        ? `       ${row}: the table has ${String(live)}, the stream gives ${String(folded)}`
-        : `       ${row}: ${column} is ${String(live)}, the stream gives ${String(folded)}`,
-    );
+  const shown = table.differences.slice(0, MAX_SHOWN).map(differenceLine);
   const rest = found > MAX_SHOWN ? [`       and ${found - MAX_SHOWN} more`] : [];
   return [head, ...problem, ...shown, ...rest];
+}
+
+function differenceLine({ row, column, live, folded, firstSeq, lastSeq }: Difference): string {
+  const what = column === undefined ? "the table has" : `${column} is`;
+  const messages = firstSeq === lastSeq ? `message ${lastSeq}` : `messages ${firstSeq}–${lastSeq}`;
+  return `       ${row}: ${what} ${String(live)}, the stream gives ${String(folded)} (${messages})`;
 }

@@ -99,6 +99,21 @@ const status = {
   }),
 };
 
+const verify = {
+  everySec: seconds({
+    about: "How often a few runners' rows are folded again and compared, at low priority; 0: never",
+    fallback: 60,
+    min: 0,
+  }),
+};
+
+const rebuild = {
+  auto: flag({
+    about: "Whether rows of another version of a fold are rebuilt in the background",
+    fallback: true,
+  }),
+};
+
 const restart = {
   enabled: flag({
     about: "Whether runners are restarted at all",
@@ -205,6 +220,8 @@ export const SETTING_TREE = {
   ingest,
   heartbeat,
   status,
+  verify,
+  rebuild,
   restart,
   sentinel,
   alerts,

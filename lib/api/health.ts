@@ -4,8 +4,10 @@ import type { Context } from "hono";
 import { AppError } from "../core/errors.ts";
 import { formatTime } from "../core/time.ts";
 import type { Api } from "./api.ts";
+import { STATES, componentSchema } from "./health-component.ts";
+import type { Component, State } from "./health-component.ts";
+import { standingComponents } from "./health-standing.ts";
 import { problem } from "./problem.ts";
-import { timeSchema } from "./runner-item.ts";
 import { lagOf } from "./summary.ts";
 
 const HEALTH_MEDIA_TYPE = "application/health+json";
@@ -13,19 +15,6 @@ const HEALTH_MEDIA_TYPE = "application/health+json";
 const WAL_WARN_BYTES = 256 * 1024 * 1024;
 /** Behind for longer than this is worth a word, long before statuses are unknown. */
 const LAG_WARN_MS = 2_000;
-
-const STATES = ["pass", "warn", "fail"] as const;
-type State = (typeof STATES)[number];
-
-const componentSchema = z.object({
-  componentType: z.string(),
-  status: z.enum(STATES),
-  observedValue: z.union([z.number(), z.string()]).nullable(),
-  observedUnit: z.string().optional(),
-  output: z.string().optional().describe("What is wrong, and what to do"),
-  time: timeSchema,
-});
-type Component = z.input<typeof componentSchema>;
 
 const healthSchema = z
   .object({
@@ -145,10 +134,16 @@ function clock({ monitor }: Api, time: string): Record<string, Component[]> {
 function storage(api: Api, time: string): Record<string, Component[]> {
   try {
     const { rows } = api.models.checkpoints();
+    const standing = api.models.standing();
+    const outdated = new Set(standing.projector?.outdated);
     const projections = rows
       .filter((row) => row.lane === "main")
-      .map((row) => [`projection:${row.projection}`, [projection(api, row, time)]]);
+      .map((row) => [
+        `projection:${row.projection}`,
+        [projection(api, row, outdated.has(row.projection), time)],
+      ]);
     return {
+      ...standingComponents(standing, Date.now()),
       "database:wal": [database(api, time)],
       "pipeline:lag": [lag(api, time)],
       ...(Object.fromEntries(projections) as Record<string, Component[]>),
@@ -192,7 +187,12 @@ function lag({ monitor }: Api, time: string): Component {
 
 type Checkpoint = ReturnType<Api["models"]["checkpoints"]>["rows"][number];
 
-function projection({ monitor }: Api, row: Checkpoint, time: string): Component {
+function projection(
+  { monitor }: Api,
+  row: Checkpoint,
+  isOutdated: boolean,
+  time: string,
+): Component {
   const base = {
     componentType: "component",
     observedValue: lagOf(row, monitor.streams()),
@@ -200,7 +200,8 @@ function projection({ monitor }: Api, row: Checkpoint, time: string): Component 
     time,
   };
   if (row.state === "running") {
-    return { ...base, status: "pass", ...(row.notice === null ? {} : { output: row.notice }) };
+    const status = isOutdated ? "warn" : "pass";
+    return { ...base, status, ...(row.notice === null ? {} : { output: row.notice }) };
   }
   const at = `stopped at message ${row.error_seq ?? "?"} of ${row.stream}`;
   return { ...base, status: "fail", output: `${at}: ${row.error ?? "no reason was given"}` };

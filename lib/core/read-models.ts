@@ -2,6 +2,7 @@
  * What the read models answer, whatever database they live in. Times are epoch ms; JSON columns
  * are handed on as the text that they are stored as.
  */
+import type { StandingView } from "./standing.ts";
 import type { AlertModels } from "./alert-views.ts";
 import type { AnnouncedProcess, BeatingProcess, CurrentProcess } from "./current-process.ts";
 import type { ProcessState } from "./current-process.ts";
@@ -380,5 +381,6 @@ export interface ReadModels extends AlertModels {
   /** Whether the fleet has been read into memory. */
   isLoaded(): boolean;
   health(): DatabaseHealth;
+  standing(): StandingView;
   close(): void;
 }

@@ -11,6 +11,8 @@ export interface Difference {
   readonly column: string | undefined;
   readonly live: unknown;
   readonly folded: unknown;
+  /** Undefined where the row is of no runner. */
+  readonly runner: string | undefined;
   /** Sequences of the first and last message that made the row. */
   readonly firstSeq: number;
   readonly lastSeq: number;
@@ -40,8 +42,9 @@ export function lastSeqOf(projection: AnyProjection, row: Row): number {
   return Number(row[projection.appends || !("last_seq" in row) ? "stream_seq" : "last_seq"]);
 }
 
-function sequencesOf(projection: AnyProjection, a: Row, b: Row) {
+function originOf(projection: AnyProjection, a: Row, b: Row) {
   return {
+    runner: typeof a["runner"] === "string" ? a["runner"] : undefined,
     firstSeq: Math.min(firstSeqOf(projection, a), firstSeqOf(projection, b)),
     lastSeq: Math.max(lastSeqOf(projection, a), lastSeqOf(projection, b)),
   };
@@ -66,7 +69,7 @@ function compareColumns(
       column,
       live: live[column],
       folded: folded[column],
-      ...sequencesOf(projection, live, folded),
+      ...originOf(projection, live, folded),
     });
   }
 }
@@ -112,6 +115,6 @@ export function compareRow(
     column: undefined,
     live: live === undefined ? "no such row" : "a row",
     folded: folded === undefined ? "no such row" : "a row",
-    ...sequencesOf(projection, only, only),
+    ...originOf(projection, only, only),
   });
 }

@@ -40,6 +40,8 @@ export interface TableReport extends Tally {
   /** Up to which sequence of which stream both were folded. */
   readonly stream: string;
   readonly seq: number;
+  /** Of the live table. */
+  readonly generation: number;
   /** Set where it could not be compared at all. */
   readonly problem: string | undefined;
 }
@@ -111,19 +113,18 @@ async function verifyWith(
 
 function workOf(live: SqliteDatabase, projection: AnyProjection): Work {
   const { name, version } = projection;
-  const checkpoint = checkpointStore(live).read({
-    projection: name,
-    version,
-    partition: 0,
-    lane: "main",
-  });
+  const checkpoint = checkpointStore(live).readAny(name, "main");
   if (checkpoint === undefined) {
     throw new AppError(
       "unavailable",
       `Projection ${name} has no checkpoint in the database: start \`runbeat projector\` once, then verify`,
     );
   }
-  return { projection, checkpoint, fold: undefined, problem: undefined, firstSeq: 0 };
+  const problem =
+    checkpoint.version === version
+      ? undefined
+      : `its rows are of version ${checkpoint.version} of its fold and this is version ${version}: \`runbeat rebuild ${name}\` makes them anew`;
+  return { projection, checkpoint, fold: undefined, problem, firstSeq: 0 };
 }
 
 async function foldStream(
@@ -136,7 +137,7 @@ async function foldStream(
   const name = streamName(options.prefixes, stream);
   const info = await jsm.streams.info(name);
   for (const work of works) {
-    work.problem = problemOf(work.checkpoint, info.created, info.state.last_seq);
+    work.problem ??= problemOf(work.checkpoint, info.created, info.state.last_seq);
     if (work.problem !== undefined) continue;
     const start = {
       stream: name,
@@ -237,6 +238,7 @@ function compareTables(work: Work, live: SqliteDatabase, folded: SqliteDatabase)
     table: projection.table.name,
     stream: checkpoint.stream,
     seq: checkpoint.seq,
+    generation: checkpoint.generation,
     problem,
   };
   if (problem !== undefined) return { ...report, ...tally };

@@ -58,6 +58,11 @@ export function createTwin(db: SqliteDatabase, table: string, lane: "next"): voi
   for (const definition of definitionsOf(db, table)) db.exec(twinSql(db, definition, twin));
 }
 
+/** Makes the same tables, empty, in another database. */
+export function copyDefinitions(from: SqliteDatabase, to: SqliteDatabase, table: string): void {
+  for (const { sql } of definitionsOf(from, table)) to.exec(sql);
+}
+
 function columnsOf(db: SqliteDatabase, name: string): string {
   return JSON.stringify(
     db.prepare('select name, type, "notnull", pk from pragma_table_info(?)').all(name),

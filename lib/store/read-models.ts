@@ -2,6 +2,7 @@
  * The read models in a SQLite file, as the API reads them. The file may not be there yet, and may
  * be removed and made again under a running reader: the path is looked at again and again.
  */
+import type { StandingView } from "../core/standing.ts";
 import { statSync } from "node:fs";
 import { AppError } from "../core/errors.ts";
 import type { DeclaredRunner, Moment, ReadModels, RunnerView } from "../core/read-models.ts";
@@ -20,6 +21,7 @@ import type { FleetTable } from "./read-fleet-table.ts";
 import { processReader } from "./read-processes.ts";
 import { figureReader, runnerView } from "./read-runners.ts";
 import type { FigureReader } from "./read-runners.ts";
+import { standingReader } from "./read-standing.ts";
 import { snapshotReader } from "./read-snapshots.ts";
 import type { SnapshotReader } from "./read-snapshots.ts";
 import type { ServedLane } from "./lanes.ts";
@@ -48,6 +50,7 @@ interface Session {
   readonly timeline: TimelineReader;
   readonly quarantine: QuarantineReader;
   readonly alerts: AlertReader;
+  readonly standing: () => StandingView;
   readonly figures: Readonly<Record<ServedLane, FigureReader>>;
   /** Runs in one read transaction, so that all of an answer is of one moment. */
   readonly transact: <T>(work: () => T) => T;
@@ -79,6 +82,7 @@ function openSession(
       timeline: timelineReader(db),
       quarantine: quarantineReader(db),
       alerts: alertReader(db),
+      standing: standingReader(db),
       figures: { main: figureReader(db, "main"), fast: figureReader(db, "fast") },
       transact: <T>(work: () => T): T => db.transaction(work)(),
     };
@@ -264,6 +268,11 @@ class SqliteReadModels implements ReadModels {
       runners: index.size,
       loadedInMs: index.loadedInMs,
     };
+  }
+
+  standing(): StandingView {
+    const { standing, transact } = this.open();
+    return transact(standing);
   }
 
   close(): void {

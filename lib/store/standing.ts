@@ -1,4 +1,5 @@
 /** What Runbeat knows of its own parts, one row each; written by the part, read by `/healthz`. */
+import type { RebuildView, RowCheckView } from "../core/standing.ts";
 import type { SqliteDatabase } from "./open.ts";
 
 export interface Standing<Data> {
@@ -15,24 +16,17 @@ export interface ProjectorStanding {
   readonly outdated: readonly string[];
 }
 
-export type RebuildPhase =
-  "folding" | "comparing" | "switched" | "ready" | "interrupted" | "failed";
-
 /** Of the rebuild that runs, or ran last. */
-export interface RebuildStanding {
+export interface RebuildStanding extends Omit<RebuildView, "at"> {
   readonly pid: number;
   readonly host: string;
   readonly startedAt: number;
-  readonly projections: readonly string[];
-  readonly phase: RebuildPhase;
-  /** Messages, of all streams together. */
-  readonly folded: number;
-  readonly total: number;
 }
 
 export interface StandingParts {
   projector: ProjectorStanding;
   rebuild: RebuildStanding;
+  check: Omit<RowCheckView, "at">;
 }
 
 export function writeStanding<Name extends keyof StandingParts>(
