@@ -1,0 +1,165 @@
+import { createHmac } from "node:crypto";
+import { jetstream } from "@nats-io/jetstream";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { silenceBody } from "../../lib/core/alert.ts";
+import type { Sink } from "../../lib/sentinel/notice.ts";
+import { openSink } from "../../lib/sentinel/sinks.ts";
+import type { SinkSettings } from "../../lib/sentinel/sinks.ts";
+import { emptyServer, readAll } from "../projector/emitter-rig.ts";
+import { makeLog } from "../support/log-lines.ts";
+import { startNatsServer } from "../support/nats-server.ts";
+import { waitFor } from "../support/wait-for.ts";
+import { mailReceiver, webhookReceiver } from "./receivers.ts";
+import type { MailReceiver, WebhookReceiver } from "./receivers.ts";
+import { chains, sentinelRig, toldChanges } from "./sentinel-rig.ts";
+import type { SentinelRig } from "./sentinel-rig.ts";
+
+const server = await startNatsServer();
+const HERE = Array.from({ length: 6 }, (_, index) => `process/here${index}/default`);
+const THERE = Array.from({ length: 5 }, (_, index) => `camera/there${index}/hd`);
+const SECRET = "a-secret-of-the-test";
+
+interface Told {
+  readonly headline: string;
+  readonly alerts: readonly { type: string; action: string; members: { name: string }[] }[];
+}
+
+describe("alerts", { timeout: 60_000 }, () => {
+  let rig: SentinelRig;
+  let hook: WebhookReceiver;
+  let mail: MailReceiver;
+  let sinks: Sink[];
+
+  beforeEach(async () => {
+    rig = await sentinelRig(server);
+    await emptyServer(rig.nc);
+    await rig.close();
+    rig = await sentinelRig(server);
+    hook = await webhookReceiver();
+    mail = await mailReceiver();
+    const common = { min_severity: "warning" } as const;
+    const settings: SinkSettings[] = [
+      { ...common, name: "hook", type: "webhook", url: hook.url, secret: SECRET },
+      {
+        ...common,
+        name: "mail",
+        type: "email",
+        host: "127.0.0.1",
+        port: mail.port,
+        secure: false,
+        from: "runbeat@example.org",
+        to: ["ops@example.org"],
+      },
+    ];
+    sinks = settings.map((sink) => openSink(sink, { log: makeLog().log, by: "sentinel@test" }));
+  });
+
+  afterEach(async () => {
+    await rig.close();
+    await hook.close();
+    await mail.close();
+  });
+
+  const told = (): Told[] => hook.taken.map(({ body }) => JSON.parse(body) as Told);
+  const brief = () =>
+    told().flatMap(({ alerts }) =>
+      alerts.map(({ type, action, members }) => `${action} ${type} ${members.length}`),
+    );
+
+  /** Two hosts beat; the one that is there can be silenced. */
+  async function beating(): Promise<{ stop(): void }> {
+    rig.keepBeating(() => HERE);
+    const there = rig.keepBeating(() => THERE, { host: "edge-2" });
+    await rig.untilTold([...HERE, ...THERE], "online");
+    return there;
+  }
+
+  it("are one for a host that falls silent, told once to each sink, and once when it is back", async () => {
+    await rig.sentinel({ sinks });
+    const there = await beating();
+    there.stop();
+    await waitFor(() => hook.taken.length > 0 && mail.mails.length > 0, { what: "it is told" });
+    rig.keepBeating(() => THERE, { host: "edge-2" });
+    await waitFor(() => hook.taken.length > 1 && mail.mails.length > 1, {
+      what: "its end is told",
+    });
+    expect(brief()).toEqual(["raised host_down 5", "resolved host_down 5"]);
+    expect(mail.mails).toHaveLength(2);
+    expect(mail.mails[0]).toContain("Subject: [CRITICAL] Host edge-2 is down");
+    expect(mail.mails[0]).toContain("camera/there4/hd: no heartbeat");
+  });
+
+  it("are signed for a webhook that has a secret", async () => {
+    await rig.sentinel({ sinks });
+    const there = await beating();
+    there.stop();
+    const [post] = await waitFor(() => hook.taken.length > 0 && hook.taken, { what: "it is told" });
+    const [, time, digest] =
+      /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(post?.headers["runbeat-signature"])) ?? [];
+    const expected = createHmac("sha256", SECRET).update(`${time}.${post?.body}`).digest("hex");
+    expect(digest).toBe(expected);
+    expect(post?.headers["idempotency-key"]).toMatch(/^host_down-.+-1$/);
+  });
+
+  it("reach a sink that was away, once, although the sentinel was killed meanwhile", async () => {
+    hook.setAway(true);
+    const first = await rig.sentinel({ sinks });
+    const there = await beating();
+    there.stop();
+    await waitFor(() => hook.refused() > 0 && mail.mails.length > 0, { what: "it is refused" });
+    await first.nc.close();
+    const second = await rig.sentinel({ sinks });
+    await waitFor(() => second.sentinel.isElected(), { what: "the second one is elected" });
+    hook.setAway(false);
+    await waitFor(() => hook.taken.length > 0, { what: "it is told at last", timeoutMs: 40_000 });
+    rig.keepBeating(() => THERE, { host: "edge-2" });
+    await waitFor(() => brief().length > 1 && mail.mails.length > 1, { what: "its end is told" });
+    expect(brief()).toEqual(["raised host_down 5", "resolved host_down 5"]);
+    expect(mail.mails).toHaveLength(2);
+  });
+
+  it("are about the pipeline alone, and one, while nats-server is away", async () => {
+    await rig.sentinel({ sinks });
+    await beating();
+    await server.stop();
+    await waitFor(() => hook.taken.length > 0 && mail.mails.length > 0, { what: "it is told" });
+    await server.restart();
+    await waitFor(() => hook.taken.length > 1 && mail.mails.length > 1, {
+      what: "its end is told",
+    });
+    expect(brief()).toEqual(["raised pipeline_down 1", "resolved pipeline_down 1"]);
+    expect(mail.mails).toHaveLength(2);
+    expect(new Set(chains(await toldChanges(rig.nc)).values())).toEqual(
+      new Set(["unknown online"]),
+    );
+  });
+
+  it("are stored but told to nobody while a silence covers them", async () => {
+    const now = rig.monitor.moment().now;
+    const silence = { id: "s1", pattern: "camera/*", from: now, until: now + 600_000 };
+    const body = silenceBody({ ...silence, reason: "works", by: "ada" }, now);
+    await jetstream(rig.nc).publish("runbeat.alert.info.silence_set", JSON.stringify(body));
+    await rig.sentinel({ sinks });
+    const there = await beating();
+    there.stop();
+    const [alert] = await waitFor(
+      () => {
+        const wanted = { states: [], types: [], severities: [], from: undefined, to: undefined };
+        const { items } = rig.models.alerts({ ...wanted, limit: 10, after: undefined });
+        return items.length > 0 && items;
+      },
+      { what: "it is in the read model" },
+    );
+    expect(alert).toMatchObject({ type: "host_down", state: "open", silenced: true });
+    const again = rig.keepBeating(() => THERE, { host: "edge-2" });
+    await waitFor(
+      async () => {
+        const messages = await readAll(rig.nc, "RUNBEAT_ALERTS");
+        return messages.some(({ data }) => Buffer.from(data).includes('"resolved"'));
+      },
+      { what: "it is over" },
+    );
+    again.stop();
+    expect(hook.taken).toEqual([]);
+  });
+});
