@@ -64,6 +64,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./enforcer.ts"),
   },
   {
+    name: "alerts",
+    summary: "show alerts, silence some, and try the sinks",
+    load: async () => await import("./alerts.ts"),
+  },
+  {
     name: "streams",
     summary: "show every stream, its limits and its readers",
     load: async () => await import("./streams.ts"),
