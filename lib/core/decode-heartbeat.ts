@@ -23,6 +23,7 @@ import type {
 } from "./heartbeat.ts";
 import { MAX_NESTING, isNestedDeeper } from "./nesting.ts";
 import { MAX_EPOCH_MS, parseTime } from "./time.ts";
+import { HEARTBEAT_UPCASTER } from "./upcast.ts";
 
 export type Decoded =
   | { readonly ok: true; readonly heartbeat: Heartbeat }
@@ -72,9 +73,8 @@ function decodeBytes(runner: string, data: Uint8Array): Heartbeat {
     );
   }
   const text = decodeText(data);
-  const body = parseBody(text);
+  const body = current(parseBody(text));
   if (body.runner != null) checkIdentity(body.runner, runner);
-  if (body.v != null) integer("v", body.v, 1);
   const heartbeat = heartbeatOf(body);
   const extra = unknownFields(body);
   if (extra !== undefined) heartbeat.detail = mergeDetail(extra, heartbeat.detail);
@@ -179,6 +179,14 @@ function parseBody(text: string): Body {
     return refuse("the body", body, "a JSON object");
   }
   return body;
+}
+
+/** What older publishers send, as today's would. */
+function current(body: Body): Body {
+  if (body.v == null || body.v === HEARTBEAT_UPCASTER.version) return body;
+  const lifted = HEARTBEAT_UPCASTER.lift(body as JsonObject);
+  if (!lifted.ok) throw new Refused("bad_schema", lifted.message);
+  return lifted.body;
 }
 
 function integer(field: string, value: unknown, min: number): number {

@@ -4,6 +4,7 @@ import type { JsonObject, Rejection } from "./heartbeat.ts";
 import { MAX_HOST_CHARS, UNKNOWN_HOST } from "./heartbeat.ts";
 import { MAX_NESTING, isNestedDeeper } from "./nesting.ts";
 import { parseTime } from "./time.ts";
+import { EVENT_UPCASTER } from "./upcast.ts";
 
 export const EVENT_TYPES = [
   "worker_registered",
@@ -129,7 +130,12 @@ export function eventBody<T extends EventType>(
   data: EventData<T>,
 ): JsonObject {
   const checked = eventDataSchemas[type].parse(data);
-  return { v: 1, at: new Date(atMs).toISOString(), by, ...(redactDeep(checked) as JsonObject) };
+  return {
+    v: EVENT_UPCASTER.version,
+    at: new Date(atMs).toISOString(),
+    by,
+    ...(redactDeep(checked) as JsonObject),
+  };
 }
 
 /** An event as folds see it. `data` is the whole body less `v`, `at` and `by`. */
@@ -151,7 +157,7 @@ function bad(reason: Rejection["reason"], message: string): DecodedEvent {
   return { ok: false, rejection: { reason, message } };
 }
 
-/** Decodes an event's bytes. Lenient towards types and fields of newer versions. */
+/** Decodes an event's bytes. Lenient towards types and fields that it does not know. */
 export function decodeEvent(type: string, data: Uint8Array): DecodedEvent {
   if (data.length > MAX_EVENT_BYTES) {
     return bad("too_large", `${data.length} bytes, but at most ${MAX_EVENT_BYTES} are allowed`);
@@ -169,7 +175,8 @@ export function decodeEvent(type: string, data: Uint8Array): DecodedEvent {
   if (data.length > MAX_NESTING && isNestedDeeper(body)) {
     return bad("bad_schema", `the body is nested deeper than ${MAX_NESTING} levels`);
   }
-  return eventOf(type, body as JsonObject);
+  const lifted = EVENT_UPCASTER.lift(body as JsonObject);
+  return lifted.ok ? eventOf(type, lifted.body) : bad("bad_schema", lifted.message);
 }
 
 function eventOf(type: string, body: JsonObject): DecodedEvent {

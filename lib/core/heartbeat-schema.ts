@@ -8,6 +8,7 @@ import {
   MAX_LABEL_CHARS,
 } from "./heartbeat.ts";
 import { MAX_EPOCH_MS, parseTime } from "./time.ts";
+import { HEARTBEAT_UPCASTER } from "./upcast.ts";
 
 const optional = <T extends z.ZodType>(schema: T) => schema.nullish();
 const count = z.number().min(0);
@@ -37,7 +38,9 @@ export const resourcesSchema = z
  * hot path decodes with `decode-heartbeat.ts`, and a differential test holds the two together.
  */
 export const heartbeatSchema = z.looseObject({
-  v: optional(z.number().int().min(1)).describe("schema version, 1 unless given"),
+  v: optional(z.number().int().min(1).max(HEARTBEAT_UPCASTER.version)).describe(
+    "schema version, 1 unless given",
+  ),
   runner: optional(z.string()).describe("kind/name/profile; must agree with the subject"),
   pid: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).describe("process id"),
   host: optional(z.string().max(MAX_HOST_CHARS)).describe('"unknown" unless given'),

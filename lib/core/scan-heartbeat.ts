@@ -7,6 +7,7 @@
 import { MAX_ERROR_CHARS, MAX_HOST_CHARS, UNKNOWN_HOST } from "./heartbeat.ts";
 import type { CameraState, Health, Heartbeat } from "./heartbeat.ts";
 import { MAX_EPOCH_MS, utcInstant } from "./time.ts";
+import { HEARTBEAT_UPCASTER } from "./upcast.ts";
 
 /** More digits might not be what a double holds exactly. */
 const MAX_DIGITS = 15;
@@ -161,7 +162,7 @@ function readField(heartbeat: Heartbeat, field: Field, runner: string, knownHost
       heartbeat.seq = integer();
       return;
     case "v":
-      if (integer() < 1) isOdd = true;
+      if (integer() !== HEARTBEAT_UPCASTER.version) isOdd = true;
       return;
     case "fps":
       heartbeat.fps = number();

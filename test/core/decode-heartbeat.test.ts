@@ -50,7 +50,7 @@ describe("decoding a heartbeat", () => {
   });
 
   test.each(fields)("knows the schema's field %s", (field) => {
-    const values = [7, "healthy", "2026-11-22T05:26:00Z", {}, { a: true }];
+    const values = [1, 7, "healthy", "2026-11-22T05:26:00Z", {}, { a: true }];
     const value = values.find((one) => heartbeatSchema.safeParse({ pid: 7, [field]: one }).success);
     expect(value).toBeDefined();
     const decoded = decode({ pid: 7, [field]: value });
