@@ -184,7 +184,7 @@ function parseBody(text: string): Body {
 /** What older publishers send, as today's would. */
 function current(body: Body): Body {
   if (body.v == null || body.v === HEARTBEAT_UPCASTER.version) return body;
-  const lifted = HEARTBEAT_UPCASTER.lift(body as JsonObject);
+  const lifted = HEARTBEAT_UPCASTER.lift(body);
   if (!lifted.ok) throw new Refused("bad_schema", lifted.message);
   return lifted.body;
 }
