@@ -22,6 +22,8 @@ import type { Context } from "./context.ts";
 import { natsOptions } from "./nats-options.ts";
 import { ReplayKeys } from "./replay-keys.ts";
 import { replay } from "./replay-session.ts";
+import { parseChange, replayWhatIf } from "./replay-what-if.ts";
+import type { ChangedSetting } from "./replay-what-if.ts";
 import { jsonSink, lineSink, republishSink } from "./replay-sink.ts";
 import type { ReplaySink } from "./replay-sink.ts";
 import { prefixesOf } from "./stream-options.ts";
@@ -38,6 +40,7 @@ interface Options {
   readonly untilCaughtUp?: true;
   readonly speed: number;
   readonly seq?: true;
+  readonly whatIf?: readonly ChangedSetting[];
   readonly toSubjectPrefix?: string;
   readonly toNats?: string;
   readonly json?: true;
@@ -57,6 +60,7 @@ Examples:
   $ runbeat replay --from -1d --type 'process_*' --type status_changed --json | jq .data
   $ runbeat replay --follow --kind camera
   $ runbeat replay --from -1h --speed 10
+  $ runbeat replay --from -1h --what-if HEARTBEAT_STALE_SEC=30 --what-if MAX_RESTART_ATTEMPTS=5
   $ runbeat replay --from -1h --to-subject-prefix test --to-nats nats://test-box:4222
 
 In a terminal: space pauses, n goes on by one, + and - change the speed, j jumps, q quits. What is
@@ -86,10 +90,15 @@ export function command(): Command {
     .option("--speed <speed>", "1: as it happened, 10: ten times as fast, max", speed, Infinity)
     .option("--seq", "show the stream and the sequence of each message")
     .option("--json", "one JSON object a line: stream, seq, time, subject, runner, type, data")
+    .option("--what-if <setting>", "KEY=VALUE: what would have been under it; may repeat", changes)
     .option("--to-subject-prefix <prefix>", "publish it all again under this prefix, for a test")
     .option("--to-nats <url>", "publish it all again on another NATS")
     .addHelpText("after", EXAMPLES)
     .action(async (options: Options, self: Command) => await run(openContext(self), options));
+}
+
+function changes(text: string, before: readonly ChangedSetting[] = []): ChangedSetting[] {
+  return [...before, parseChange(text)];
 }
 
 function speed(text: string): number {
@@ -135,6 +144,7 @@ async function run(context: Context, options: Options): Promise<void> {
   const ends = rangeEnds(options, nowMs);
   const choice = choiceOf(options);
   if (options.toSubjectPrefix !== undefined) checkPrefix(options.toSubjectPrefix);
+  checkWhatIf(options);
   const stopping = new AbortController();
   const closers = new Closers();
   void untilStopped().then(() => stopping.abort());
@@ -143,6 +153,12 @@ async function run(context: Context, options: Options): Promise<void> {
     closers.push("NATS", async () => await nc.close());
     const place = { nc, jsm: await openJetStream(nc) };
     const reading = { ...(await readingOf(context, options, place, ends)), choice };
+    if (options.whatIf !== undefined) {
+      const { signal } = stopping;
+      const json = options.json === true;
+      const request = { changes: options.whatIf, reading, choice, nowMs, json, signal };
+      return await replayWhatIf(context, request);
+    }
     const sink = await openSink(context, options, reading, closers);
     const keys = openKeys(options);
     if (keys !== undefined) closers.push("keyboard", () => keys.close());
@@ -157,6 +173,17 @@ async function run(context: Context, options: Options): Promise<void> {
   } finally {
     await closers.closeAll(context.log);
   }
+}
+
+/** @throws AppError `invalid` where a simulation is asked for together with something else. */
+function checkWhatIf({ whatIf, follow, untilCaughtUp, toSubjectPrefix, toNats }: Options): void {
+  if (whatIf === undefined) return;
+  const other = follow ?? untilCaughtUp ?? toSubjectPrefix ?? toNats;
+  if (other === undefined) return;
+  throw new AppError(
+    "invalid",
+    "--what-if goes over a range that has ended, and publishes nothing",
+  );
 }
 
 /** Keys are for who sits before a terminal and watches; a script that pipes has none. */

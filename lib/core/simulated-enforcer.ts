@@ -57,10 +57,7 @@ export class SimulatedEnforcer {
     const runner = new SimulatedRunner(entry);
     this.runners.set(entry.runner, runner);
     this.#entries.set(entry.runner, entry);
-    if (memory !== undefined) {
-      const runners = { ...this.#memory.runners, [entry.runner]: memory };
-      this.#memory = { ...this.#memory, runners };
-    }
+    if (memory !== undefined) this.#memory.runners[entry.runner] = memory;
     return runner;
   }
 
@@ -68,9 +65,7 @@ export class SimulatedEnforcer {
   change(runner: RunnerId, by: (memory: RunnerMemory) => void): void {
     const known = this.#memory.runners[runner];
     if (known === undefined) return;
-    const memory = { ...known };
-    by(memory);
-    this.#memory = { ...this.#memory, runners: { ...this.#memory.runners, [runner]: memory } };
+    by(known);
   }
 
   takeSelf(time: number): void {

@@ -114,10 +114,10 @@ export class Simulation {
   }
 
   /** A runner that an enforcer has begun to run. */
-  manage(runner: RunnerId, host: string, entry: FleetEntry): void {
+  manage(runner: RunnerId, host: string, entry: FleetEntry, time: number): void {
     if (this.#hostOf.has(runner)) return;
-    const none = { memory: undefined, runningSince: undefined, beat: undefined };
-    this.#manage(runner, { host, entry, ...none });
+    this.#enforcerOf(host).advance(time - 1);
+    this.#manage(runner, { host, entry, memory: undefined, runningSince: time, beat: undefined });
   }
 
   takeGap(from: number, to: number): void {
@@ -131,7 +131,10 @@ export class Simulation {
 
   #manage(runner: RunnerId, { host, entry, memory, runningSince, beat }: Managed): void {
     const enforcer = this.#enforcerOf(host);
-    const simulated = enforcer.add(entry, memory ?? newRunnerMemory(entry.driver.kind));
+    const simulated = enforcer.add(
+      entry,
+      memory === undefined ? newRunnerMemory(entry.driver.kind) : { ...memory },
+    );
     if (runningSince !== undefined) simulated.begin(runningSince, beat);
     else if (memory !== undefined) simulated.stop();
     this.#hostOf.set(runner, enforcer);

@@ -2,8 +2,10 @@ import { connect } from "@nats-io/transport-node";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseChange } from "../../cmd/replay-what-if.ts";
 import { eventBody } from "../../lib/core/event.ts";
 import type { EventData, EventType } from "../../lib/core/event.ts";
+import { parseRangeEnd } from "../../lib/operator/replay-range.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import type { TestNatsServer } from "../support/nats-server.ts";
 import { makeStreams } from "../support/streams.ts";
@@ -139,17 +141,32 @@ describe("runbeat replay", () => {
     expect(refused.stderr).toContain("would store everything again");
   });
 
+  test("says what would have been under other settings, and nothing for the same", async () => {
+    const same = await runbeat("--what-if", "HB_LOG_EVERY_SEC=60", "--json");
+    expect(JSON.parse(same.stdout)).toMatchObject({
+      same: true,
+      settings: [{ name: "HB_LOG_EVERY_SEC", from: "60", to: "60" }],
+      recorded: { heartbeats: 3, events: 2 },
+      snapshots: { baseline: 2, changed: 2, missed: 0, added: 0, moved: 0 },
+    });
+    const { stdout, code } = await runbeat("--what-if", "heartbeat.log_every_sec=0");
+    expect(code).toBe(0);
+    expect(stdout).toContain("What if heartbeat.log_every_sec=0 (now 60)");
+    expect(stdout).toMatch(/\nsnapshots +2 +0 +2 +0 +0\n/);
+  });
+
   test("refuses what is wrong and says what is allowed", async () => {
     const cases: readonly (readonly [args: string[], text: string])[] = [
-      [["--from", "soon"], '--from: "soon" is no time'],
-      [["--from", "beats:3"], '"beats:3" is no place in a stream'],
       [["--from", "now", "--to", "-1h"], "ends before it begins"],
       [["--runner", "a/b/c/d"], "is no runner"],
-      [["--kind", "ship"], "must be one of camera, worker, service, process"],
       [["--speed", "0"], "must be max or a number"],
-      [["--follow", "--to", "now"], "not both"],
-      [["--to-subject-prefix", "a b"], "can't begin a subject"],
+      [["--what-if", "HEARTBEAT_STALE_SEC=often"], "--what-if HEARTBEAT_STALE_SEC"],
     ];
+    expect(() => parseRangeEnd("--from", "soon", 0)).toThrow('--from: "soon" is no time');
+    expect(() => parseRangeEnd("--to", "beats:3", 0)).toThrow('"beats:3" is no place in a stream');
+    expect(() => parseChange("HEARTBEAT_STALE=30")).toThrow('Did you mean "HEARTBEAT_STALE_SEC"?');
+    expect(() => parseChange("RUNBEAT_HTTP_PORT=1")).toThrow("nothing of what is simulated");
+    expect(() => parseChange("HEARTBEAT_STALE_SEC")).toThrow("write KEY=VALUE");
     await Promise.all(
       cases.map(async ([args, text]) => {
         const outcome = await runbeat(...args);
