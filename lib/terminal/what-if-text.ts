@@ -57,6 +57,11 @@ const NOTE = [
   "is taken to help until something else was recorded.",
 ];
 
+const COLUMNS = ["RECORDED", "AS IT IS", "WHAT IF", "MISSED", "ADDED", "MOVED"].map((title) => ({
+  title,
+  align: "right" as const,
+}));
+
 function totalLines(report: ShownWhatIf, looks: TerminalLooks): string[] {
   const { recorded } = report;
   const changes = [...report.transitionsBy].toSorted(([a], [b]) => (a < b ? -1 : 1));
@@ -68,9 +73,7 @@ function totalLines(report: ShownWhatIf, looks: TerminalLooks): string[] {
     row("restarts denied", undefined, report.denied),
     row("snapshots", undefined, report.snapshots),
   ];
-  const right = (title: string) => ({ title, align: "right" as const });
-  const columns = ["RECORDED", "AS IT IS", "WHAT IF", "MISSED", "ADDED", "MOVED"].map(right);
-  return tableLines([{ title: "", min: 18 }, ...columns], rows, looks);
+  return tableLines([{ title: "", min: 18 }, ...COLUMNS], rows, looks);
 }
 
 function row(name: string, recorded: number | undefined, tally: Tally): string[] {
