@@ -1,7 +1,7 @@
 /** Where in a stream a moment lies. Direct gets only: nothing is left behind on the server. */
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { AppError, messageOf } from "../core/errors.ts";
-import { clockOf } from "../core/imported-stream.ts";
+import { clockOf, importOf } from "../core/imported-stream.ts";
 
 export interface StreamPlace {
   /** Newest message at or before the moment; one before the first that is left where none is. */
@@ -15,7 +15,7 @@ export interface StreamPlace {
   readonly firstTime: number | undefined;
   /** The stream's creation, as the server writes it. */
   readonly created: string;
-  /** What the server's clock said, epoch ms. */
+  /** What the server's clock said, epoch ms; of an imported stream, where its clock stands. */
   readonly serverTime: number;
 }
 
@@ -57,7 +57,7 @@ async function search(jsm: JetStreamManager, stream: string, timeMs: number): Pr
     return { seq: message.seq, time };
   };
   const first = lastSeq < firstSeq ? undefined : await next(firstSeq);
-  const serverTime = Date.parse(ts);
+  const serverTime = importOf(config)?.endMs ?? Date.parse(ts);
   const place = { firstSeq, lastSeq, firstTime: first?.time, created, serverTime };
   if (first === undefined || first.time > timeMs) return { ...place, seq: firstSeq - 1, time: 0 };
   return { ...place, ...(await newestUpTo(timeMs, first, lastSeq, next)) };

@@ -14,15 +14,16 @@ import { streamName } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
 import { formatTime } from "../core/time.ts";
 import { sequenceAt } from "../nats/stream-times.ts";
-import type { StreamPlace } from "../nats/stream-times.ts";
-import { decoderOf } from "../projector/decode.ts";
-import { Fold } from "../projector/fold.ts";
-import { checkpointStore } from "../store/checkpoint.ts";
-import { openInMemory } from "../store/open.ts";
+import type { Mark, MarkStore } from "../store/mark-store.ts";
 import type { SqliteDatabase } from "../store/open.ts";
 import { openReadModels } from "../store/read-models.ts";
 import type { AnyProjection, FoldedStream } from "../../projections/projection.ts";
-import { foldRange } from "./fold-range.ts";
+import { foldState } from "./fold-state.ts";
+import { openBase, usableMarks } from "./state-base.ts";
+import type { BaseOptions, Places } from "./state-base.ts";
+
+/** A fleet that is not in memory by then is read in one go. */
+const LOAD_MS = 5_000;
 
 export interface StateAtOptions {
   readonly nc: NatsConnection;
@@ -33,6 +34,10 @@ export interface StateAtOptions {
   readonly declared?: readonly DeclaredRunner[];
   /** Epoch ms on the server's clock. */
   readonly at: number;
+  /** The live database, for the tables of history; without it they are folded too. */
+  readonly liveFile?: string;
+  /** Without them everything is folded from the streams' beginning. */
+  readonly marks?: MarkStore | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -58,8 +63,6 @@ export interface StateAt {
   readonly knownFrom: number;
   close(): void;
 }
-
-type Places = Record<FoldedStream, StreamPlace>;
 
 /** Where a moment lies in every stream: what its state follows from, statuses apart. */
 export interface LocatedMoment {
@@ -87,7 +90,8 @@ export async function locateMoment(options: StateAtOptions): Promise<LocatedMome
   const jsm = await jetstreamManager(options.nc, { checkAPI: false });
   const places = await placesAt(options, jsm);
   const serverTime = Math.max(...Object.values(places).map((place) => place.serverTime));
-  return { at, serverTime, places, knownFrom: checkMoment(at, places, serverTime) };
+  const marks = usableMarks(baseOptions(options, jsm), places);
+  return { at, serverTime, places, knownFrom: checkMoment(at, places, serverTime, marks) };
 }
 
 /** Opens the state of a moment that was located. @throws AppError as {@link openStateAt}. */
@@ -95,18 +99,16 @@ export async function openLocated(
   options: StateAtOptions,
   { at, places, knownFrom }: LocatedMoment,
 ): Promise<StateAt> {
-  const { projections, thresholds, declared = [] } = options;
+  const { thresholds, declared = [] } = options;
   const jsm = await jetstreamManager(options.nc, { checkAPI: false });
-  const db = await openInMemory();
+  const base = await openBase(baseOptions(options, jsm), places);
+  const { db } = base;
   try {
-    for (const stream of streamsOf(projections)) {
-      await foldStream(options, { jsm, db, stream, place: places[stream] });
-    }
-    stampCheckpoints(db);
+    await foldState({ ...options, jsm, at, places }, base);
     db.pragma("query_only = 1");
     const models = openReadModels({ file: ":memory:", thresholds, db });
     models.declare(declared, 0);
-    while (!models.isLoaded()) await nextTurn();
+    await untilLoaded(models);
     return {
       db,
       models,
@@ -119,6 +121,18 @@ export async function openLocated(
     db.close();
     throw error;
   }
+}
+
+/** In turns, so that others are answered meanwhile; whatever can't be read is thrown here. */
+async function untilLoaded(models: ReadModels): Promise<void> {
+  const deadline = performance.now() + LOAD_MS;
+  while (!models.isLoaded() && performance.now() < deadline) await nextTurn();
+  if (!models.isLoaded()) models.isRegistered("");
+}
+
+function baseOptions(options: StateAtOptions, jsm: JetStreamManager): BaseOptions {
+  const { prefixes, projections, marks } = options;
+  return { jsm, prefixes, projections, marks };
 }
 
 function streamsOf(projections: readonly AnyProjection[]): FoldedStream[] {
@@ -136,14 +150,16 @@ async function placesAt(
 }
 
 /** @returns since when anything is known. @throws AppError for a moment that can't be told of. */
-function checkMoment(at: number, places: Places, now: number): number {
+function checkMoment(at: number, places: Places, now: number, marks: readonly Mark[]): number {
   if (at > now) {
     throw new AppError(
       "invalid",
       `${formatTime(at)} has not come yet: the NATS server's clock shows ${formatTime(now)}`,
     );
   }
-  const knownFrom = startOf(places) ?? now;
+  const start = startOf(places) ?? now;
+  const oldest = marks.at(-1)?.positions.map(({ time }) => time) ?? [start];
+  const knownFrom = Math.min(start, Math.max(...oldest));
   if (at >= knownFrom) return knownFrom;
   throw new AppError(
     "not_found",
@@ -156,47 +172,6 @@ function startOf({ heartbeats, events }: Places): number | undefined {
   if (heartbeats.firstSeq > 1) return heartbeats.firstTime;
   const first = [heartbeats.firstTime, events.firstTime].filter((time) => time !== undefined);
   return first.length === 0 ? undefined : Math.min(...first);
-}
-
-interface StreamWork {
-  readonly jsm: JetStreamManager;
-  readonly db: SqliteDatabase;
-  readonly stream: FoldedStream;
-  readonly place: StreamPlace;
-}
-
-async function foldStream(options: StateAtOptions, work: StreamWork): Promise<void> {
-  const { nc, prefixes, projections, signal } = options;
-  const { jsm, db, stream, place } = work;
-  const name = streamName(prefixes, stream);
-  const start = {
-    stream: name,
-    streamCreated: place.created,
-    seq: place.firstSeq - 1,
-    time: 0,
-  };
-  const folds = projections
-    .filter((projection) => projection.stream === stream)
-    .map((projection) => {
-      const fold = new Fold(db, projection, "main", start);
-      checkpointStore(db).reset(fold.checkpoint, start, null);
-      return fold;
-    });
-  await foldRange({
-    nc,
-    jsm,
-    db,
-    streamName: name,
-    decode: decoderOf(stream, prefixes),
-    folds,
-    to: place.seq,
-    ...(signal === undefined ? {} : { signal }),
-  });
-}
-
-/** A projector that was up to date wrote each checkpoint when its message came. */
-function stampCheckpoints(db: SqliteDatabase): void {
-  db.prepare("update checkpoint set updated_at = time").run();
 }
 
 function positionsOf(prefixes: Prefixes, places: Places): StateAt["positions"] {

@@ -58,10 +58,15 @@ async function makeEmptyImage(): Promise<Buffer> {
   }
 }
 
+/** The bytes of a database with every table, all of them empty. */
+export async function emptyTables(): Promise<Buffer> {
+  emptyImage ??= makeEmptyImage();
+  return await emptyImage;
+}
+
 /** A database in memory with every table, all of them empty. */
 export async function openInMemory(): Promise<SqliteDatabase> {
-  emptyImage ??= makeEmptyImage();
-  return openImage(await emptyImage);
+  return openImage(await emptyTables());
 }
 
 /** A database in memory with what `serialize` gave of another. */
