@@ -9,6 +9,7 @@ import type { StateAtOptions } from "../lib/operator/state-at.ts";
 import { projections } from "../projections/index.ts";
 import type { Closers } from "./closers.ts";
 import type { Context } from "./context.ts";
+import { openMarks } from "./marks.ts";
 import { natsOptions } from "./nats-options.ts";
 import { prefixesOf } from "./stream-options.ts";
 
@@ -28,6 +29,8 @@ export interface Past {
 export function openPast(context: Context, closers: Closers): Past {
   let declared: readonly DeclaredRunner[] = [];
   const connection = lazyConnection(context);
+  const marks = openMarks(context);
+  closers.push("the marks", () => marks?.close());
   const optionsAt = async (at: number): Promise<StateAtOptions> => ({
     nc: await connection.get(),
     prefixes: prefixesOf(context.settings),
@@ -35,6 +38,8 @@ export function openPast(context: Context, closers: Closers): Past {
     thresholds: thresholdsOf(context.settings),
     declared,
     at,
+    liveFile: context.paths.databaseFile,
+    marks,
   });
   const states = new PastStates({
     locate: async (at) => await locateMoment(await optionsAt(at)),

@@ -13,6 +13,7 @@ import { openDatabase } from "../lib/store/open.ts";
 import { projections } from "../projections/index.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
+import { startMarksThread } from "./marks.ts";
 import { natsOptions } from "./nats-options.ts";
 import { prefixesOf, streamOptions } from "./stream-options.ts";
 import { startUpkeep } from "./projector-upkeep.ts";
@@ -72,6 +73,8 @@ async function run(context: Context): Promise<void> {
     });
     opened.push(() => projector.close());
     startUpkeep(context, { nc, db, projector }, opened);
+    const marks = startMarksThread(context);
+    opened.push(() => marks.close());
     void projector.caughtUp.then(() => log.info("every stream is folded up to its end"));
     if (await isImport(nc, prefixes)) {
       log.info("the streams are an import: what it holds was judged where it came from");

@@ -9,6 +9,8 @@ export interface Paths {
   readonly dataDir: string;
   /** The SQLite file of the read models. */
   readonly databaseFile: string;
+  /** The SQLite file of the marks, from which past states are folded. */
+  readonly marksFile: string;
   /** Store of the embedded nats-server. */
   readonly natsDir: string;
   readonly logsDir: string;
@@ -26,6 +28,7 @@ export function pathsOf(settings: Settings): Paths {
     projectRoot: root,
     dataDir,
     databaseFile: databaseFile(settings, dataDir),
+    marksFile: join(dataDir, "marks.db"),
     natsDir: join(dataDir, "nats"),
     logsDir: join(dataDir, "logs"),
     cacheDirs: cacheDirs(settings, root, dataDir),

@@ -228,6 +228,13 @@ export const SETTING_TREE = {
   resources,
   checks,
   streams,
+  marks: {
+    maxBytes: bytes({
+      about: "Most disk for marks, from which past states are told quickly; 0 keeps none",
+      fallback: 2_147_483_648,
+      min: 0,
+    }),
+  },
   docker: {
     host: text({
       about: "Where the Docker Engine API is: unix:///path or tcp://host:port",

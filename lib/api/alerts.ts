@@ -11,6 +11,7 @@ import type { Api } from "./api.ts";
 import { continuation, listSchema, nextCursor, pageParameters } from "./lists.ts";
 import { flagParameter, listParameter, timeParameter } from "./parameters.ts";
 import type { Values } from "./parameters.ts";
+import { addReadRoute } from "./read-route.ts";
 import { timeSchema } from "./runner-item.ts";
 
 const alertSchema = z
@@ -62,35 +63,33 @@ const silenceQuery = {
 const positionSchema = z.object({ seq: z.number() });
 
 export function addAlertRoutes(api: Api): void {
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/alerts",
       tag: "Fleet",
       summary: "Alerts, newest first",
-      guard: "read",
       query: alertQuery,
       answers: {
         200: { about: "A page of alerts", schema: listSchema(alertSchema, "AlertList") },
       },
       problems: ["invalid_cursor", "unavailable"],
     },
-    (c, values) => listAlerts(api, c, values),
+    (then, c, values) => listAlerts(then, c, values),
   );
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/silences",
       tag: "Fleet",
       summary: "Silences of alerts, newest first",
-      guard: "read",
       query: silenceQuery,
       answers: {
         200: { about: "A page of silences", schema: listSchema(silenceSchema, "SilenceList") },
       },
       problems: ["invalid_cursor", "unavailable"],
     },
-    (c, values) => listSilences(api, c, values),
+    (then, c, values) => listSilences(then, c, values),
   );
 }
 

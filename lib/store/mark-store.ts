@@ -106,9 +106,15 @@ function markStore(db: SqliteDatabase, maxBytes: number): MarkStore {
     maxBytes,
     list,
     read: (id) => image.get(id) as Buffer | undefined,
-    add: (seq, positions, packed) => void add.immediate(seq, positions, packed),
-    remove: (ids) => void db.transaction(remove).immediate(ids),
-    close: () => db.close(),
+    add: (seq, positions, packed) => {
+      add.immediate(seq, positions, packed);
+    },
+    remove: (ids) => {
+      db.transaction(remove).immediate(ids);
+    },
+    close: () => {
+      db.close();
+    },
   };
 }
 
