@@ -20,6 +20,7 @@ import { followedProjections } from "./followed-projections.ts";
 import { heartbeatKey } from "./heartbeat-key.ts";
 import { natsOptions } from "./nats-options.ts";
 import { openPast } from "./past.ts";
+import { listedProjections } from "./projection-list.ts";
 import { prefixesOf } from "./stream-options.ts";
 import { untilStopped } from "./until-stopped.ts";
 
@@ -101,6 +102,7 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
     version: projectVersion(),
     rules,
     stopping: stopping.signal,
+    ...(await listedProjections(context)),
   });
   const server = await serveApi(app, settings.http);
   closers.push("the server", async () => await server.close());

@@ -8,13 +8,19 @@ const MAX_NAMED = 5;
 
 /**
  * `camera/front-door/hd`, or `front-door/hd` where one kind only has it.
+ * @param more of the query, such as `at`.
  * @throws AppError `invalid` for what is no name, or the short form of several; `not_found` for the
  *   short form of none.
  */
-export async function namedRunner(api: ReadApi, text: string): Promise<RunnerId> {
+export async function namedRunner(
+  api: ReadApi,
+  text: string,
+  more: URLSearchParams = new URLSearchParams(),
+): Promise<RunnerId> {
   const [name = "", profile = "", ...rest] = text.split("/");
   if (rest.length > 0 || !isToken(name) || !isToken(profile)) return parseRunnerId(text);
-  const query = new URLSearchParams({ q: text, retired: "1", limit: "1000", sort: "runner" });
+  const query = new URLSearchParams({ q: name, retired: "1", limit: "1000", sort: "runner" });
+  for (const [key, value] of more) query.append(key, value);
   const page = (await api.get(`/api/v1/runners?${query.toString()}`)) as {
     readonly items: readonly { readonly runner: RunnerId }[];
   };

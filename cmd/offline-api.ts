@@ -19,6 +19,7 @@ import { fleetRules } from "./fleet-rules.ts";
 import { watchFleet } from "./fleet-watch.ts";
 import { natsOptions } from "./nats-options.ts";
 import { openPast } from "./past.ts";
+import { listedProjections } from "./projection-list.ts";
 import { answerOf } from "./read-api.ts";
 import type { ReadApi } from "./read-api.ts";
 import { prefixesOf } from "./stream-options.ts";
@@ -71,6 +72,7 @@ export async function openOfflineApi(context: Context, closers: Closers): Promis
     log,
     version: projectVersion(),
     rules,
+    ...(await listedProjections(context)),
   });
   return {
     place: file,

@@ -10,11 +10,11 @@ import { isImport } from "../lib/operator/import-target.ts";
 import { startEmitter } from "../lib/projector/emitter.ts";
 import { startProjector } from "../lib/projector/projector.ts";
 import { openDatabase } from "../lib/store/open.ts";
-import { projections } from "../projections/index.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { startMarksThread } from "./marks.ts";
 import { natsOptions } from "./nats-options.ts";
+import { foldableProjections } from "./projection-list.ts";
 import { prefixesOf, streamOptions } from "./stream-options.ts";
 import { startUpkeep } from "./projector-upkeep.ts";
 import { untilStopped } from "./until-stopped.ts";
@@ -63,6 +63,7 @@ async function run(context: Context): Promise<void> {
     const again = { log, signal: abort.signal };
     await whenAvailable(() => reconcileStreams(nc, streamOptions(settings)), again);
     const prefixes = prefixesOf(settings);
+    const projections = await foldableProjections(context, db);
     const projector = await startProjector({
       nc,
       readingNc: folding,

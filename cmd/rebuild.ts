@@ -11,6 +11,7 @@ import type { AnyProjection } from "../projections/projection.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { natsOptions } from "./nats-options.ts";
+import { loadProjections } from "./projection-list.ts";
 import { progressLine, rebuildJson, rebuildText } from "./rebuild-text.ts";
 import { prefixesOf } from "./stream-options.ts";
 import { untilStopped } from "./until-stopped.ts";
@@ -44,7 +45,8 @@ export function command(): Command {
       ].join("\n"),
     )
     .action(async (names: string[], options: Options, self: Command) => {
-      const report = await run(openContext(self), named(names), options);
+      const context = openContext(self);
+      const report = await run(context, named(await loadProjections(context), names), options);
       const text =
         options.json === true ? rebuildJson(report) : rebuildText(report, names, options);
       process.stdout.write(text);
@@ -55,7 +57,10 @@ export function command(): Command {
 }
 
 /** @throws AppError `invalid` for a name that there is no projection of. */
-function named(names: readonly string[]): readonly AnyProjection[] {
+function named(
+  projections: readonly AnyProjection[],
+  names: readonly string[],
+): readonly AnyProjection[] {
   if (names.length === 0) return projections;
   const known = projections.map(({ name }) => name);
   for (const name of names) {

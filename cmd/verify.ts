@@ -8,11 +8,11 @@ import type { Difference } from "../lib/operator/compare-rows.ts";
 import { recordVerify } from "../lib/operator/findings.ts";
 import { verify } from "../lib/operator/verify.ts";
 import type { TableReport, VerifyReport } from "../lib/operator/verify.ts";
-import { projections } from "../projections/index.ts";
 import { openDatabase } from "../lib/store/open.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { natsOptions } from "./nats-options.ts";
+import { loadProjections } from "./projection-list.ts";
 import { prefixesOf } from "./stream-options.ts";
 
 interface Options {
@@ -46,7 +46,7 @@ async function run(context: Context): Promise<VerifyReport> {
       const report = await verify({
         nc,
         prefixes: prefixesOf(context.settings),
-        projections,
+        projections: await loadProjections(context),
         databaseFile: context.paths.databaseFile,
         workDir,
         ...(process.stderr.isTTY ? { onProgress: showProgress } : {}),

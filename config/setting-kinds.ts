@@ -200,6 +200,19 @@ export function secondsList(options: ListOptions): Setting<readonly number[]> {
   });
 }
 
+/** Texts: with commas between them in the environment, a list in the file. */
+export function textList(options: Common<readonly string[]>): Setting<readonly string[]> {
+  return setting(options, {
+    allowed: "a list of texts; with commas between them in the environment",
+    schema: z.array(z.string().min(1)).max(1_000),
+    fromText: (input) =>
+      input
+        .split(",")
+        .map((text) => text.trim())
+        .filter((text) => text !== ""),
+  });
+}
+
 interface ItemsOptions<T> extends Common<readonly T[]> {
   readonly item: z.ZodType<T>;
   readonly allowed: string;

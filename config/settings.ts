@@ -14,6 +14,7 @@ import {
   seconds,
   secondsList,
   text,
+  textList,
   wholeNumber,
 } from "./setting-kinds.ts";
 import type { Setting } from "./setting-kinds.ts";
@@ -214,6 +215,10 @@ export const SETTING_TREE = {
     "<data_dir>/runbeat.db",
   ),
   fleet: orNone(text({ about: "The fleet file", fallback: "" }), "the demo fleet"),
+  projections: textList({
+    about: "Modules with read models of your own; paths in a file count from its folder",
+    fallback: [],
+  }),
   logLevel: choice({ about: "What is logged", fallback: "info", of: LOG_LEVELS }),
   nats,
   http,

@@ -12,6 +12,7 @@ import type { PastAccess } from "./past-access.ts";
 import type { PipelineMonitor } from "./pipeline-monitor.ts";
 import type { Router } from "./route.ts";
 import type { StreamAccess } from "./stream-access.ts";
+import type { ListedProjection, MissingProjection } from "./user-projections.ts";
 
 export interface ApiLog {
   info(fields: object, message: string): void;
@@ -47,6 +48,9 @@ export interface Api {
   readonly version: string;
   /** Undefined where nothing is known of enforcers. */
   readonly rules?: RulesSource | undefined;
+  /** Read models of the user's own, and those that could not be loaded. */
+  readonly userProjections?: readonly ListedProjection[] | undefined;
+  readonly missingProjections?: readonly MissingProjection[] | undefined;
 }
 
 /** What an answer says of the moment that it is of. `seq`: how far its stream was folded. */

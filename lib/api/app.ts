@@ -30,6 +30,8 @@ import { SAFETY_HEADERS } from "./safety-headers.ts";
 import type { StreamAccess } from "./stream-access.ts";
 import { addSummaryRoutes } from "./summary.ts";
 import { addTimelineRoutes } from "./timeline.ts";
+import { addUserProjectionRoutes } from "./user-projections.ts";
+import type { ListedProjection, MissingProjection } from "./user-projections.ts";
 
 export interface ApiOptions {
   readonly models: ReadModels;
@@ -48,6 +50,9 @@ export interface ApiOptions {
   readonly rules?: RulesSource | undefined;
   /** Aborted when the API is about to stop: those who follow are let go. */
   readonly stopping?: AbortSignal;
+  /** Read models of the user's own, and those that could not be loaded. */
+  readonly userProjections?: readonly ListedProjection[] | undefined;
+  readonly missingProjections?: readonly MissingProjection[] | undefined;
 }
 
 /** The whole API as a Hono application. It opens nothing and closes nothing. */
@@ -93,6 +98,7 @@ function addRoutes(api: Api): void {
   addProcessRoutes(api);
   addSummaryRoutes(api);
   addLiveRoute(api);
+  addUserProjectionRoutes(api);
   addQuarantineRoutes(api);
   addAlertRoutes(api);
   addIngestRoutes(api);

@@ -23,6 +23,7 @@ import { asOfSchema, objectAnswer, part } from "./answer.ts";
 import { asOf } from "./api.ts";
 import type { Api } from "./api.ts";
 import { problem } from "./problem.ts";
+import { addReadRoute } from "./read-route.ts";
 import { runnerFields, timeSchema } from "./runner-item.ts";
 import { runnerOf, runnerParams, unknownRunner } from "./runners.ts";
 
@@ -89,21 +90,20 @@ const explanationSchema = z
   .openapi("Explanation");
 
 export function addExplainRoute(api: Api): void {
-  api.router.add(
+  addReadRoute(
+    api,
     {
-      method: "get",
       path: "/api/v1/runners/{kind}/{name}/{profile}/explain",
       tag: "Runners",
       summary: "Why a runner is in its state, and what happens next",
       about:
         "Each fact comes with the message that says so. What happens next is foretold by the rules that the enforcer goes by, as long as nothing else happens.",
-      guard: "read",
       query: {},
       params: runnerParams,
       answers: { 200: { about: "The explanation", schema: explanationSchema } },
       problems: ["unknown_runner", "unavailable"],
     },
-    async (c) => await explainRunner(api, c),
+    async (then, c) => await explainRunner(then, c),
   );
 }
 

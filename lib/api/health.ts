@@ -87,6 +87,7 @@ function showHealth(api: Api, c: Context): Response {
     "nats:connection": [nats(api, time)],
     ...clock(api, time),
     ...storage(api, time),
+    ...missing(api, time),
   };
   const states = Object.values(checks).flatMap((components) =>
     components.map(({ status }) => status),
@@ -153,6 +154,16 @@ function storage(api: Api, time: string): Record<string, Component[]> {
     const missing = { componentType: "datastore", observedValue: null, time };
     return { "database:file": [{ ...missing, status: "fail", output: error.message }] };
   }
+}
+
+/** Read models of the user's own that could not be loaded. */
+function missing({ missingProjections = [] }: Api, time: string): Record<string, Component[]> {
+  return Object.fromEntries(
+    missingProjections.map(({ name, problem }) => [
+      `projection:${name}`,
+      [{ componentType: "component", status: "fail", observedValue: null, output: problem, time }],
+    ]),
+  );
 }
 
 function database({ models }: Api, time: string): Component {

@@ -49,6 +49,16 @@ function asOfThen(api: Api, state: PastState): Api {
     models: state.models,
     monitor: monitorOf(state),
     streams: streamsUntil(api.streams, state.heartbeatSeq),
+    rules: rulesThen(api.rules),
+  };
+}
+
+/** What an enforcer remembers now says nothing of then; its events do. */
+function rulesThen(rules: Api["rules"]): Api["rules"] {
+  if (rules === undefined) return undefined;
+  return {
+    current: () => ({ ...rules.current(), memory: undefined }),
+    enforcerOf: (host) => rules.enforcerOf(host),
   };
 }
 

@@ -13,6 +13,7 @@ export const TAGS = {
   Runners: "What should run, and how it is",
   Fleet: "All of it together",
   Streams: "What came on the streams, as it came",
+  Projections: "Read models of this installation's own",
   Ingest: "Heartbeats of runners that can't speak NATS",
   Operation: "Whether Runbeat itself is well",
 } as const;

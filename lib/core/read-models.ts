@@ -9,6 +9,7 @@ import type { ProcessState } from "./current-process.ts";
 import type { CameraState, Health } from "./heartbeat.ts";
 import type { RunnerKind } from "./runner-id.ts";
 import type { Liveness, PipelineView, Status, StatusAnswer, Thresholds } from "./status.ts";
+import type { UserRow, UserRowQuery } from "./user-rows.ts";
 
 /** The moment at which something is judged, and what Runbeat could see until then. */
 export interface Moment {
@@ -372,6 +373,8 @@ export interface ReadModels extends AlertModels {
   /** The events behind a sequence, oldest first. */
   eventsAfter(seq: number, limit: number): readonly TimelineView[];
   quarantine(query: QuarantineQuery): Page<QuarantineView, number>;
+  /** @throws AppError `unavailable` while the projector has not made its table. */
+  userRows(query: UserRowQuery): Page<UserRow, readonly (string | number)[]>;
   /** Every checkpoint; `lane` says which of the status tables are read at present. */
   checkpoints(): { readonly lane: "main" | "fast"; readonly rows: readonly CheckpointView[] };
   isRegistered(runner: string): boolean;

@@ -15,6 +15,7 @@ import { Fold } from "../projector/fold.ts";
 import { checkpointStore } from "../store/checkpoint.ts";
 import { openDatabase, openReadOnly } from "../store/open.ts";
 import type { SqliteDatabase } from "../store/open.ts";
+import { makeUserTables, userTableProblem } from "../store/user-tables.ts";
 import type { CheckpointRow } from "../store/tables.ts";
 import type { AnyProjection, FoldedStream } from "../../projections/projection.ts";
 import { compareRow } from "./compare-rows.ts";
@@ -66,6 +67,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   try {
     const folded = await openDatabase(join(options.workDir, "folded.db"));
     folded.pragma("synchronous = OFF");
+    makeUserTables(folded, options.projections);
     try {
       return await verifyWith(options, live, folded);
     } finally {
@@ -122,7 +124,7 @@ function workOf(live: SqliteDatabase, projection: AnyProjection): Work {
   }
   const problem =
     checkpoint.version === version
-      ? undefined
+      ? userTableProblem(live, projection)
       : `its rows are of version ${checkpoint.version} of its fold and this is version ${version}: \`runbeat rebuild ${name}\` makes them anew`;
   return { projection, checkpoint, fold: undefined, problem, firstSeq: 0 };
 }

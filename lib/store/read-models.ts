@@ -22,6 +22,7 @@ import { processReader } from "./read-processes.ts";
 import { figureReader, runnerView } from "./read-runners.ts";
 import type { FigureReader } from "./read-runners.ts";
 import { standingReader } from "./read-standing.ts";
+import { readUserRows } from "./read-user-rows.ts";
 import { snapshotReader } from "./read-snapshots.ts";
 import type { SnapshotReader } from "./read-snapshots.ts";
 import type { ServedLane } from "./lanes.ts";
@@ -229,6 +230,10 @@ class SqliteReadModels implements ReadModels {
 
   silences(query: Parameters<ReadModels["silences"]>[0]) {
     return this.withSeq("silence", ({ alerts }) => alerts.silences(query));
+  }
+
+  userRows(query: Parameters<ReadModels["userRows"]>[0]) {
+    return this.withSeq(query.projection, ({ db }) => readUserRows(db, query));
   }
 
   checkpoints() {
