@@ -81,6 +81,8 @@ export class FleetIndex {
   private loading: Loading | undefined;
   private dataVersion = -1;
   private isBehind = true;
+  /** Sequence up to which everything was in memory once: no row tells of messages that made none. */
+  private readUpTo = 0;
   private countedAt = -Infinity;
   private loadStartedAt = 0;
   /** How long the last complete reading took, waiting included. */
@@ -111,7 +113,7 @@ export class FleetIndex {
   /** How far the HEARTBEATS stream is in what is in memory. */
   get seq(): number {
     const folded = this.sources?.seqs[0] ?? 0;
-    return this.isBehind ? Math.min(folded, this.marks.beats) : folded;
+    return this.isBehind ? Math.min(folded, Math.max(this.marks.beats, this.readUpTo)) : folded;
   }
 
   get lane(): ServedLane {
@@ -194,6 +196,7 @@ export class FleetIndex {
     while (performance.now() < deadline) {
       if (readSlice(facts, table, marks)) continue;
       this.isBehind = false;
+      this.readUpTo = this.sources?.seqs[0] ?? 0;
       this.compareCounts(facts, table);
       return;
     }
