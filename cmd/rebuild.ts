@@ -88,25 +88,26 @@ async function run(
   void untilStopped().then(() => abort.abort());
   const db = await openDatabase(file);
   try {
-    const nc = await connectNats({
-      ...natsOptions(context, "runbeat rebuild"),
-      signal: abort.signal,
-    });
+    const { signal } = abort;
+    // A backlog fills a connection: what waits for answers needs one of its own.
+    const nc = await connectNats({ ...natsOptions(context, "runbeat rebuild asking"), signal });
+    const readingNc = await connectNats({ ...natsOptions(context, "runbeat rebuild"), signal });
     try {
       return await rebuild({
         nc,
+        readingNc,
         db,
         databaseFile: file,
         prefixes: prefixesOf(context.settings),
         projections: list,
         log: context.log,
-        signal: abort.signal,
+        signal,
         isDryRun: options.dryRun === true,
         isRollback: options.rollback === true,
         ...(process.stderr.isTTY ? { onProgress: showProgress } : {}),
       });
     } finally {
-      await nc.close();
+      await Promise.all([nc.close(), readingNc.close()]);
       if (process.stderr.isTTY) process.stderr.write("\r\u001B[K");
     }
   } finally {

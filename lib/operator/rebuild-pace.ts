@@ -7,8 +7,8 @@ import { readStanding } from "../store/standing.ts";
 const POLITE_COMMIT_MS = 20;
 /** With nobody else writing. */
 const LONE_COMMIT_MS = 1_000;
-const FIRST_ROWS = 2_000;
-const MIN_ROWS = 500;
+/** Fewer would make a rebuild slower than what comes in, on a machine that is busy. */
+const MIN_ROWS = 4_000;
 const MAX_ROWS = 150_000;
 /** A projector that was heard of within this time lives. */
 const ALIVE_MS = 10_000;
@@ -19,7 +19,7 @@ const MAX_PAUSE_MS = 50;
 /** Commits as much at a time as takes 20 ms, and leaves as long a pause, while a projector lives. */
 export function rebuildPace(db: SqliteDatabase): CommitPace {
   const sleeper = new Int32Array(new SharedArrayBuffer(4));
-  let rows = FIRST_ROWS;
+  let rows = MIN_ROWS;
   let [lookedAt, isAlive] = [-Infinity, true];
   const projectorLives = (): boolean => {
     const now = performance.now();

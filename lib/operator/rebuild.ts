@@ -49,7 +49,10 @@ export interface RebuildProgress {
 }
 
 export interface RebuildOptions {
+  /** For asking the server. */
   readonly nc: NatsConnection;
+  /** For reading, `nc` unless given: on a connection that a backlog comes in on, answers wait. */
+  readonly readingNc?: NatsConnection;
   /** Open for writing, tables up to date; of its own, not the projector's. */
   readonly db: SqliteDatabase;
   readonly databaseFile: string;
@@ -126,7 +129,8 @@ class RebuildRun {
     this.#jsm = await jetstreamManager(this.#options.nc, { checkAPI: false });
     await this.#lookAtStreams();
     this.#prepare();
-    void this.#watchConnection();
+    const { nc, readingNc = nc } = this.#options;
+    void this.#watch(readingNc);
     const timer = setInterval(() => void this.#tell(), PROGRESS_EVERY_MS);
     try {
       this.#startFolding();
@@ -159,14 +163,14 @@ class RebuildRun {
 
   #startFolding(): void {
     const streams = new Set(this.#projections.map(({ stream }) => stream as FoldedStream));
-    const { nc, db, prefixes, log } = this.#options;
+    const { nc, readingNc = nc, db, prefixes, log } = this.#options;
     const pace = rebuildPace(db);
     for (const stream of streams) {
       this.#behind.add(stream);
       const projections = this.#projections.filter((one) => one.stream === stream);
       this.#followers.push(
         new Follower({
-          nc,
+          nc: readingNc,
           jsm: this.#jsm,
           db,
           checkpoints: this.#checkpoints,
@@ -343,8 +347,8 @@ class RebuildRun {
   }
 
   /** A lost connection is told to the followers: they would wait for its time-out otherwise. */
-  async #watchConnection(): Promise<void> {
-    for await (const { type } of this.#options.nc.status()) {
+  async #watch(nc: NatsConnection): Promise<void> {
+    for await (const { type } of nc.status()) {
       if (this.#isOver) return;
       if (type === "disconnect") for (const follower of this.#followers) follower.interrupt();
       else if (type === "reconnect") for (const follower of this.#followers) follower.resume();

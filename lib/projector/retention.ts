@@ -73,6 +73,8 @@ export interface RetentionOptions {
 export function startRetention(options: RetentionOptions): { close(): Promise<void> } {
   const { jsm, db, prefixes, log } = options;
   const byStream = trims(db);
+  // A table that a rebuild has exchanged is looked through again.
+  const generation = db.prepare("select sum(generation) from checkpoint").pluck();
   /** Since when there was nothing to delete up to which sequence, by stream. */
   const quiet = new Map<string, { firstSeq: number; sinceMs: number }>();
   const timer = setInterval(() => void pass(), EVERY_MS);
@@ -93,7 +95,7 @@ export function startRetention(options: RetentionOptions): { close(): Promise<vo
       if (isClosed) return;
       const name = streamName(prefixes, key as StreamKey);
       const { state, created } = await jsm.streams.info(name);
-      const mark = `${name}|${created}`;
+      const mark = `${name}|${created}|${generation.get() as number | null}`;
       if (isClosed || isQuiet(mark, state.first_seq)) continue;
       const deleted = list.map((trim) => trim(state.first_seq));
       if (deleted.some((count) => count !== 0)) quiet.delete(mark);

@@ -157,6 +157,7 @@ export class FleetIndex {
   private refreshInside(): void {
     const sources = this.readSources();
     if (this.sources === undefined || isAnother(sources, this.sources)) this.beginLoading(sources);
+    this.readUpTo = Math.min(this.readUpTo, sources.seqs[0] ?? 0);
     this.sources = sources;
     if (this.loading === undefined) this.readChanges();
     else this.continueLoading(this.loading);

@@ -59,8 +59,10 @@ export class TableReader {
   async #ask(): Promise<void> {
     let before: Figures = {};
     while (!this.#isOver) {
-      const response = await fetch(`${this.#apiUrl}/api/v1/summary`);
-      if (response.status !== 200) {
+      const response = await fetch(`${this.#apiUrl}/api/v1/summary`).catch((error: Error) => error);
+      if (response instanceof Error) {
+        if (!this.#isOver) this.#findings.add("summary", response.message);
+      } else if (response.status !== 200) {
         this.#findings.add("summary", `${response.status} ${await response.text()}`);
       } else {
         const { total, as_of } = (await response.json()) as {

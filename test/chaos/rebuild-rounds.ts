@@ -56,6 +56,7 @@ class RebuildChaos {
   readonly #findings = new Findings();
   readonly #rebuild: Program;
   #kills = 0;
+  #reader: TableReader | undefined;
 
   constructor(options: RebuildChaosOptions, stage: Stage, main: string) {
     this.#options = options;
@@ -85,6 +86,7 @@ class RebuildChaos {
       timeoutMs: CAUGHT_UP_MS,
     });
     const reader = new TableReader(stage, this.#findings);
+    this.#reader = reader;
     const wholeMs = await this.#rebuildWhole();
     for (let round = 1; round <= rounds; round++) {
       const afterMs = this.#random.below(Math.ceil(KILL_WITHIN * wholeMs));
@@ -109,6 +111,7 @@ class RebuildChaos {
 
   async killAll(): Promise<void> {
     const { projector, api, nats } = this.#stage;
+    await this.#reader?.stop();
     await Promise.all([this.#rebuild, projector, api].map((program) => program.kill9()));
     await nats.kill9();
   }

@@ -1,4 +1,4 @@
-/** The long form: `npm run chaos`, with CHAOS_REBUILD_ROUNDS and CHAOS_SEED. */
+/** The long form: `npm run chaos`; CHAOS_REBUILD_ROUNDS, CHAOS_REBUILD_RATE (a second), CHAOS_SEED. */
 import { expect, test } from "vitest";
 import { runRebuildChaos } from "./rebuild-rounds.ts";
 
@@ -9,7 +9,7 @@ test("many rebuilds killed at random instants under load lose nothing, and show 
   process.stderr.write(`seed ${seed}\n`);
   const { folder, findings } = await runRebuildChaos({
     rounds: Number(process.env["CHAOS_REBUILD_ROUNDS"] ?? ROUNDS),
-    heartbeatsPerSec: 5_000,
+    heartbeatsPerSec: Number(process.env["CHAOS_REBUILD_RATE"] ?? 5_000),
     runners: 2_000,
     seed,
     say: (line) => process.stderr.write(`${line}\n`),
