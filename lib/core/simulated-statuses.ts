@@ -22,7 +22,12 @@ export interface SimulatedChange {
   readonly anchor: number;
 }
 
+/** What lasts shorter than from one look of the sentinel to the next is told by nobody. */
+const LOOK_MS = 200;
+
 interface Followed {
+  /** A change that is told unless it is over at once. */
+  pending: SimulatedChange | undefined;
   facts: SimulatedFacts;
   /** Up to there, not included, its changes are known. */
   at: number;
@@ -42,7 +47,7 @@ export class SimulatedStatuses {
 
   /** A runner as it is at the beginning. @param told the status that was told of it last. */
   begin(runner: string, facts: SimulatedFacts, told: Status, at: number): void {
-    this.#runners.set(runner, { facts, at, told });
+    this.#runners.set(runner, { facts, at, told, pending: undefined });
   }
 
   statusAt(facts: SimulatedFacts, now: number): Status {
@@ -53,7 +58,7 @@ export class SimulatedStatuses {
   take(runner: string, facts: SimulatedFacts, time: number): void {
     const known = this.#runners.get(runner);
     if (known === undefined) {
-      this.#runners.set(runner, { facts, at: time, told: "unknown" });
+      this.#runners.set(runner, { facts, at: time, told: "unknown", pending: undefined });
       return;
     }
     this.#advance(runner, known, time);
@@ -71,7 +76,11 @@ export class SimulatedStatuses {
 
   /** The range ends here. */
   finish(to: number): void {
-    for (const [runner, known] of this.#runners) this.#advance(runner, known, to + 1);
+    for (const [runner, known] of this.#runners) {
+      this.#advance(runner, known, to + 1);
+      if (known.pending !== undefined) this.#onChange(known.pending);
+      known.pending = undefined;
+    }
   }
 
   #of(facts: SimulatedFacts): Thresholds {
@@ -95,9 +104,18 @@ export class SimulatedStatuses {
       if (change.to === "unknown" || change.to === known.told) continue;
       const anchor = anchorOf(facts.liveness);
       const { at, to, cause } = change;
-      this.#onChange({ runner, at, from: known.told, to, cause, anchor });
+      this.#hold(known, { runner, at, from: known.told, to, cause, anchor });
       known.told = to;
     }
+  }
+
+  #hold(known: Followed, change: SimulatedChange): void {
+    const { pending } = known;
+    known.pending = change;
+    if (pending === undefined) return;
+    if (change.at - pending.at >= LOOK_MS) return this.#onChange(pending);
+    const isUndone = change.to === pending.from;
+    known.pending = isUndone ? undefined : { ...change, from: pending.from };
   }
 }
 

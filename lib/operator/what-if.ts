@@ -183,8 +183,7 @@ export class WhatIfPass {
 
   #count({ event }: EventMessage): void {
     if (event.type === "status_changed") this.#recorded.transitions += 1;
-    const isRestart = event.type === "process_spawned" && Number(event.data["attempt"]) > 0;
-    if (isRestart) this.#recorded.restarts += 1;
+    if (event.type === "restart_scheduled") this.#recorded.restarts += 1;
   }
 
   /** Nothing from anybody for longer than a runner may be silent: the pipeline was away. */

@@ -105,6 +105,7 @@ function crash(): Past {
     .event(0, "process_spawned", { attempt: 0, argv: [], env: {} })
     .beats(1, 91)
     .event(100, "process_exited", { exit_code: 1, signal: null, ran_sec: 100, stderr: [] })
+    .event(100, "restart_scheduled", { attempt: 1, delay_sec: 5, reason: "exit code 1" })
     .event(105, "process_spawned", { pid: 8, started_at: 2, attempt: 1, argv: [], env: {} })
     .beats(106, 406, CAMERA, { pid: 8 });
 }
@@ -182,6 +183,14 @@ describe("what-if", () => {
     const report = past.whatIf(patient, 500);
     expect(report.restarts).toEqual({ baseline: 1, changed: 1, missed: 0, added: 0, moved: 1 });
     expect(report.examples[0]).toMatchObject({ what: "restart", byMs: 30_000 });
+  });
+
+  test("what is over before anybody looks is told by nobody", () => {
+    const past = new Past()
+      .event(0, "process_spawned", { attempt: 0, argv: [], env: {} })
+      .beats(0.1, 20.1);
+    const { transitionsBy } = past.whatIf(DEFAULTS, 30);
+    expect([...transitionsBy.keys()]).toEqual(["unknown to online"]);
   });
 
   test("an end that an operator asked for restarts nothing", () => {
