@@ -25,7 +25,7 @@ export interface LiveWish {
   /** Of these kinds; any where empty. */
   readonly kinds: readonly string[];
   /** Only these runners; all where empty. */
-  readonly runners: readonly string[];
+  readonly runners: ReadonlySet<string>;
 }
 
 export class LiveClient {
@@ -48,13 +48,13 @@ export class LiveClient {
     this.out = out;
     this.wish = wish;
     this.isGzip = isGzip;
-    this.wantsAll = wish.kinds.length === 0 && wish.runners.length === 0;
+    this.wantsAll = wish.kinds.length === 0 && wish.runners.size === 0;
     if (isGzip) out.write(gzipHeader());
   }
 
   wants(runner: string): boolean {
     const { kinds, runners } = this.wish;
-    if (runners.length > 0 && !runners.includes(runner)) return false;
+    if (runners.size > 0 && !runners.has(runner)) return false;
     return kinds.length === 0 || kinds.includes(runner.slice(0, runner.indexOf("/")));
   }
 

@@ -52,6 +52,20 @@ export interface LiveHubOptions {
   readonly onFault: (error: unknown) => void;
 }
 
+/** What changed since the last look: told to all who are up to date and want everything at once. */
+class Changes {
+  readonly entries: readonly LiveEntry[];
+  chunk: LiveChunk | undefined;
+
+  constructor(entries: readonly LiveEntry[]) {
+    this.entries = entries;
+  }
+
+  concern(client: LiveClient): boolean {
+    return this.entries.some(({ runner }) => client.wants(runner));
+  }
+}
+
 export class LiveHub {
   /** Clients that were dropped because they took nothing. */
   dropped = 0;
@@ -208,30 +222,39 @@ export class LiveHub {
       }
       return;
     }
-    let shared: LiveChunk | undefined;
+    const isShort =
+      this.log.version - before.version <= PART_RUNNERS &&
+      this.eventSeq - before.eventSeq <= PART_EVENTS;
+    const changes = isShort ? new Changes(this.log.after(before.version, PART_RUNNERS)) : undefined;
     for (const client of this.clients) {
-      if (!client.isReady) continue;
       const isCurrent =
         client.snapshot.length === 0 &&
         client.version === before.version &&
         client.eventSeq === before.eventSeq;
-      const isShort =
-        this.log.version - before.version <= PART_RUNNERS &&
-        this.eventSeq - before.eventSeq <= PART_EVENTS;
-      if (isCurrent && client.wantsAll && isShort) {
-        shared ??= this.chunkSince(before, moment);
-        client.write(shared);
-        client.version = this.log.version;
-        client.eventSeq = this.eventSeq;
-      } else this.catchUp(client, moment);
+      if (!client.isReady) continue;
+      if (!isCurrent || changes === undefined) this.catchUp(client, moment);
+      else if (client.wantsAll) this.tellAll(client, changes, before, moment);
+      else if (changes.concern(client) || this.eventSeq !== before.eventSeq)
+        this.catchUp(client, moment);
+      else client.version = this.log.version;
     }
   }
 
-  private chunkSince(before: { version: number; eventSeq: number }, moment: Moment): LiveChunk {
-    const place = { epoch: this.epoch, ...before };
-    const events = this.eventFrames(place, PART_EVENTS, () => true);
-    const entries = this.log.after(before.version, PART_RUNNERS);
-    return new LiveChunk(events.text + this.runnerFrames(events.place, entries, moment));
+  private tellAll(
+    client: LiveClient,
+    changes: Changes,
+    before: { version: number; eventSeq: number },
+    moment: Moment,
+  ): void {
+    if (changes.chunk === undefined) {
+      const place = { epoch: this.epoch, ...before };
+      const events = this.eventFrames(place, PART_EVENTS, () => true);
+      const runners = this.runnerFrames(events.place, changes.entries, moment);
+      changes.chunk = new LiveChunk(events.text + runners);
+    }
+    client.write(changes.chunk);
+    client.version = this.log.version;
+    client.eventSeq = this.eventSeq;
   }
 
   /** Sends a client what it lacks, for as long as its socket takes it. */

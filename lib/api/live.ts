@@ -101,7 +101,7 @@ function follow(api: Api, c: Context, { kind, runner }: Values<typeof query>): R
     "x-accel-buffering": "no",
     ...(isGzip ? { "content-encoding": "gzip" } : {}),
   });
-  const client = new LiveClient(outgoing, { kinds: kind, runners: runner }, isGzip);
+  const client = new LiveClient(outgoing, { kinds: kind, runners: new Set(runner) }, isGzip);
   outgoing.on("drain", () => api.live.resume(client));
   outgoing.on("close", () => api.live.remove(client));
   outgoing.on("error", () => api.live.remove(client));

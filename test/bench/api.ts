@@ -82,7 +82,7 @@ async function askInTurn(origin: string, endMs: number): Promise<number[][]> {
 }
 
 /** The status of an answer that was read whole; 0 where nobody answers. */
-async function statusOf(url: string, agent?: Agent): Promise<number> {
+export async function statusOf(url: string, agent?: Agent): Promise<number> {
   return await new Promise((resolve) => {
     get(url, agent === undefined ? {} : { agent }, (response) => {
       response.resume();

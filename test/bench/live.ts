@@ -18,16 +18,23 @@ interface LiveResult {
   readonly rate: number;
 }
 
-/** Runs the load as a process of its own and takes its figures. */
-export async function runLoad(args: readonly (string | number)[]): Promise<LiveResult> {
-  const entry = fileURLToPath(new URL("live-load.js", import.meta.url));
+/** Runs a load as a process of its own and takes its figures. */
+export async function runProcess<Result>(
+  file: string,
+  args: readonly (string | number)[],
+): Promise<Result> {
+  const entry = fileURLToPath(new URL(file, import.meta.url));
   const child = spawn(process.execPath, [entry, ...args.map(String)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let text = "";
   child.stdout.on("data", (chunk: Buffer) => (text += chunk.toString()));
   await new Promise((resolve) => child.once("close", resolve));
-  return JSON.parse(text) as LiveResult;
+  return JSON.parse(text) as Result;
+}
+
+export async function runLoad(args: readonly (string | number)[]): Promise<LiveResult> {
+  return await runProcess("live-load.js", args);
 }
 
 /** Publish → visible in the database, with a real `runbeat projector` beside the load. */

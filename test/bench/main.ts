@@ -5,13 +5,14 @@ import { openContext } from "../../cmd/context.ts";
 import { findNatsServer } from "../../cmd/programs.ts";
 import { measureApi } from "./api.ts";
 import { measureBare } from "./bare.ts";
+import { measureClients } from "./clients.ts";
 import { measureColdStart } from "./cold-start.ts";
 import { Figures, machine } from "./figures.ts";
 import { measureLive } from "./live.ts";
 import { measureRebuild } from "./rebuild.ts";
 import { fill, openStage } from "./stage.ts";
 
-const PARTS = ["rebuild", "live", "cold", "api"];
+const PARTS = ["rebuild", "live", "clients", "cold", "api"];
 const RUNNERS = 10_000;
 
 const { values } = parseArgs({
@@ -35,6 +36,7 @@ try {
     await measureRebuild(stage, figures, count, await measureBare(stage, figures, count));
   }
   if (wants("live")) await measureLive(stage, figures);
+  if (wants("clients")) await measureClients(stage, figures);
   if (wants("cold")) await measureColdStart(stage, figures);
   if (wants("api")) await measureApi(stage, figures);
 } finally {

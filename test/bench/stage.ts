@@ -5,11 +5,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { projectRoot } from "../../config/project-root.ts";
 import { DEFAULT_PREFIXES, streamName } from "../../lib/core/subject.ts";
 import type { StreamKey } from "../../lib/core/subject.ts";
 import { reconcileStreams } from "../../lib/nats/streams.ts";
@@ -114,8 +114,8 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** The compiled root of the project: `dist` of the bench, or `dist` itself. */
-export const COMPILED = fileURLToPath(new URL("../..", import.meta.url));
+/** The program as it is built and used. */
+const PROGRAM = join(projectRoot(), "dist", "cmd", "runbeat.js");
 
 /** Starts one of Runbeat's own commands on this stage. */
 export function startCommand(
@@ -124,9 +124,8 @@ export function startCommand(
   args: readonly string[],
   env: Record<string, string> = {},
 ): ChildProcess {
-  const entry = join(COMPILED, "cmd", "runbeat.js");
   const common = ["--data-dir", dataDir, "--nats-url", stage.url, "--log-level", "error"];
-  return spawn(process.execPath, [entry, ...common, ...args], {
+  return spawn(process.execPath, [PROGRAM, ...common, ...args], {
     stdio: ["ignore", "ignore", "inherit"],
     env: { ...process.env, ...env },
   });
