@@ -3,7 +3,7 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { decodeHeartbeat } from "../core/decode-heartbeat.ts";
 import { AppError, messageOf } from "../core/errors.ts";
-import { explain, SHOWN_BEATS } from "../core/explain.ts";
+import { explain, SHOWN_BEATS, SHOWN_EVENTS } from "../core/explain.ts";
 import { SECTION_KEYS, TONES } from "../core/explanation.ts";
 import type {
   BeatLine,
@@ -18,6 +18,7 @@ import type { Moment, ProcessView, RunnerView } from "../core/read-models.ts";
 import type { RunnerId } from "../core/runner-id.ts";
 import { CAUSES, STATUSES } from "../core/status.ts";
 import { streamName } from "../core/subject.ts";
+import { MEMORABLE } from "../core/supposed-memory.ts";
 import { formatTime } from "../core/time.ts";
 import { asOfSchema, objectAnswer, part } from "./answer.ts";
 import { asOf } from "./api.ts";
@@ -27,8 +28,8 @@ import { addReadRoute } from "./read-route.ts";
 import { runnerFields, timeSchema } from "./runner-item.ts";
 import { runnerOf, runnerParams, unknownRunner } from "./runners.ts";
 
-/** Events that are read: what an enforcer remembers follows from more than what is shown. */
-const READ_EVENTS = 100;
+/** What an enforcer remembers follows from more than what is shown. */
+const READ_DEEDS = 100;
 /** One more than is shown, for the first one's gap. */
 const READ_BEATS = SHOWN_BEATS + 1;
 const READ_PROCESSES = 100;
@@ -150,15 +151,17 @@ async function gather(
   moment: Moment,
 ): Promise<ExplainFacts> {
   const { models, prefixes, rules } = api;
-  const query = { runner, types: [], from: undefined, to: undefined, after: undefined };
-  const events = models.timeline({ ...query, limit: READ_EVENTS }).items.toReversed();
+  const query = { runner, from: undefined, to: undefined, after: undefined };
+  const last = models.timeline({ ...query, types: [], limit: SHOWN_EVENTS }).items;
+  const deeds = models.timeline({ ...query, types: MEMORABLE, limit: READ_DEEDS }).items;
   return {
     runner,
     moment,
     view,
     processes: await processesOf(api, runner, moment),
     beats: await beatsOf(api, runner),
-    events,
+    events: last.toReversed(),
+    deeds: deeds.toReversed(),
     eventStream: streamName(prefixes, "events"),
     rules: rules?.current(),
     enforcer: enforcerOf(api, view, moment),

@@ -131,7 +131,7 @@ export function nextStep(facts: ExplainFacts): NextStep | null {
 /** What it decided, what it does next, and what it would do if the runner fell silent now. */
 export function enforcerFacts(facts: ExplainFacts, next: NextStep | null): Fact[] {
   const found = supervised(facts);
-  const decided = facts.events.findLast(({ type }) => DECISIONS.includes(type));
+  const decided = facts.deeds.findLast(({ type }) => DECISIONS.includes(type));
   const last =
     decided === undefined
       ? []
@@ -148,9 +148,13 @@ function prefixed(text: string, of: Fact): Fact {
 
 function presenceFacts({ enforcer }: ExplainFacts): Fact[] {
   if (enforcer === undefined || enforcer.status === "online") return [];
+  if (enforcer.status === "unknown") {
+    const text = `Whether the enforcer of its host (${enforcer.runner}) runs can't be told at present.`;
+    return [fact(text, "warn")];
+  }
   const is = enforcer.status === undefined ? "was never heard of" : `is ${enforcer.status}`;
   const text = `The enforcer of its host (${enforcer.runner}) ${is}: until one runs there, nothing is started or restarted.`;
-  return [fact(text, enforcer.status === "unknown" ? "warn" : "bad")];
+  return [fact(text, "bad")];
 }
 
 function comingFacts(facts: ExplainFacts, found: Supervised, next: NextStep | null): Fact[] {
@@ -229,11 +233,11 @@ function foreseenOf(
 
 /** As its enforcer keeps it, or as its events tell. Begins where its silence began to count. */
 function memoryOf(facts: ExplainFacts, found: Supervised, run: RunSeen) {
-  const { runner, moment, view, events } = facts;
+  const { runner, moment, view, deeds } = facts;
   const { rules, entry } = found;
   const kept = rules.memory;
   if (kept?.runners[runner] !== undefined && moment.now - kept.at < HORIZON_MS) return kept;
-  const own = supposedRunner(entry.driver.kind, events);
+  const own = supposedRunner(entry.driver.kind, deeds);
   if (run.kind === "running") own.run ??= { since: run.since, from: run.since };
   else own.run = null;
   // An end that nobody decided on yet is decided on at the next look.

@@ -12,7 +12,7 @@ import { healthOf } from "./status.ts";
 
 /** Heartbeats that are shown; one more is asked for, for the first one's gap. */
 export const SHOWN_BEATS = 10;
-const SHOWN_EVENTS = 12;
+export const SHOWN_EVENTS = 12;
 
 const TITLES: Record<SectionKey, string> = {
   status: "Why this status",
@@ -62,7 +62,7 @@ export function explain(facts: ExplainFacts): Explanation {
 
 function lifeFacts({ events, eventStream, view }: ExplainFacts): Fact[] {
   if (events.length > 0) {
-    return events.slice(-SHOWN_EVENTS).map((event) => eventFact(event, eventStream));
+    return events.map((event) => eventFact(event, eventStream));
   }
   const why = view.current === undefined ? "nothing was announced" : "it was never announced";
   return [fact(`The event stream holds nothing of it: ${why}, or it is longer ago than is kept.`)];

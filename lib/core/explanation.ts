@@ -127,6 +127,8 @@ export interface ExplainFacts {
   readonly beats: readonly BeatSeen[] | undefined;
   /** Oldest first. */
   readonly events: readonly TimelineView[];
+  /** Of these only what an enforcer remembers by, but further back. Oldest first. */
+  readonly deeds: readonly TimelineView[];
   readonly eventStream: string;
   readonly rules: FleetRules | undefined;
   /** Of the runner's host; its status is undefined where none was ever heard of there. */

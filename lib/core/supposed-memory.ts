@@ -9,6 +9,24 @@ import { dataOf } from "./explain-events.ts";
 import type { TimelineView } from "./read-models.ts";
 import { parseTime } from "./time.ts";
 
+/** What an enforcer's memory of a runner follows from. */
+export const MEMORABLE = [
+  "process_spawned",
+  "process_adopted",
+  "process_stopping",
+  "process_exited",
+  "process_lost",
+  "restart_scheduled",
+  "restart_exhausted",
+  "restart_denied",
+  "restart_reset",
+  "runner_paused",
+  "runner_resumed",
+  "runner_retired",
+  "runner_restart_requested",
+  "limit_exceeded",
+] as const;
+
 /** @param events of one runner, oldest first. */
 export function supposedRunner(driver: string, events: readonly TimelineView[]): RunnerMemory {
   // The count in the stream is ours, for it is from there that we have it.

@@ -252,6 +252,14 @@ describe("an explanation", () => {
     ]);
   });
 
+  it("says that nobody knows of the enforcer while nobody can see", async () => {
+    const { rows } = await open({ view: { blindSince: T - 5_000, lastBlind: null } });
+    rows.beat({ runner: DOOR, last_heartbeat_at: T - 7_000 });
+    expect(await facts(api as ApiFixture, "enforcer")).toEqual([
+      "Whether the enforcer of its host (service/enforcer/edge-1) runs can't be told at present.",
+    ]);
+  });
+
   it("says that nothing is started while no enforcer runs there", async () => {
     const { rows } = await open();
     rows.beat({ runner: ENFORCER, last_heartbeat_at: T - 500_000 });
@@ -260,6 +268,20 @@ describe("an explanation", () => {
       /enforcer of its host \(service\/enforcer\/edge-1\) is offline: until one runs there/,
     );
     expect((await (api as ApiFixture).ask(PATH)).body.next).toBeNull();
+  });
+
+  it("remembers a planned restart behind any number of other events", async () => {
+    const { rows } = await open();
+    rows.announced(ENDED);
+    rows.event(planned(12_000, { attempt: 2, delay_sec: 15, reason: "exit code 1" }));
+    for (let second = 0; second < 150; second++) {
+      rows.event(planned(9_000, { reason: "no picture" }, "camera_degraded"));
+    }
+    const { body } = await (api as ApiFixture).ask(PATH);
+    expect(body.next).toEqual({
+      at: formatTime(T + 3_000),
+      text: "it is started (restart 2 of 3)",
+    });
   });
 
   it("is given of what can be read where the streams can't be", async () => {
