@@ -19,7 +19,8 @@ function rule(severity: Severity, forSec: number, limit: number | null = null): 
 
 export const DEFAULT_RULES: AlertRules = {
   pipeline_down: rule("critical", 15),
-  mass_silence: rule("critical", 0),
+  /** A short break of the network wakes nobody. */
+  mass_silence: rule("critical", 30),
   /** All runners of a host that has at least so many. */
   host_down: rule("critical", 0, 2),
   runner_offline: rule("critical", 30),

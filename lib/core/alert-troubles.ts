@@ -82,7 +82,7 @@ function hushOf(
   const online = runners.filter(({ status }) => status.status === "online").length;
   const together = fellSilentTogether(silent);
   const needed = Math.max(hushMin, Math.ceil((online + together.length) * hushShare));
-  if (together.length < needed) return [];
+  if (together.length < needed || isOneHost(together, runners)) return [];
   return together.map((runner) => ({
     type: "mass_silence",
     about: [],
@@ -90,6 +90,16 @@ function hushOf(
     since: runner.lastHeartbeatAt,
     detail: CAUSES["silence"] ?? "",
   }));
+}
+
+/** All of one host, and all that there is of it: then it is the host. */
+function isOneHost(
+  together: readonly RunnerCondition[],
+  runners: readonly RunnerCondition[],
+): boolean {
+  const host = together[0]?.host ?? "";
+  if (host === "" || together.some((runner) => runner.host !== host)) return false;
+  return runners.filter((runner) => runner.host === host).length === together.length;
 }
 
 function isSilent({ status: { status, cause }, lastHeartbeatAt }: RunnerCondition): boolean {

@@ -229,6 +229,18 @@ describe("the troubles of a fleet", () => {
     expect(typesOf([...gone, well])).toEqual(["host_down camera/a/hd", "host_down camera/b/hd"]);
   });
 
+  it("are one for the host where all that fell silent at once is all of one host", () => {
+    const gone = ["a", "b", "c"].map((name) => condition(`camera/${name}/hd`, SILENT));
+    const well = condition("camera/d/hd", { host: "edge-2" });
+    const rest = condition("camera/e/hd");
+    expect(new Set(typesOf([...gone, well], 3).map((text) => text.split(" ")[0]))).toEqual(
+      new Set(["host_down"]),
+    );
+    expect(new Set(typesOf([...gone, rest], 3).map((text) => text.split(" ")[0]))).toEqual(
+      new Set(["mass_silence"]),
+    );
+  });
+
   it("are one where half of the fleet falls silent at the same moment", () => {
     const gone = ["a", "b", "c"].map((name, at) =>
       condition(`camera/${name}/hd`, { ...SILENT, host: name, lastHeartbeatAt: T + at * 4_000 }),
