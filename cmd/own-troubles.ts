@@ -2,11 +2,13 @@
 import { statfsSync } from "node:fs";
 import type { PipelineMonitor } from "../lib/api/pipeline-monitor.ts";
 import { rulesWith } from "../lib/core/alert-rules.ts";
+import { grouped } from "../lib/core/alert-troubles.ts";
 import type { Trouble } from "../lib/core/alert-troubles.ts";
 import type { ReadModels } from "../lib/core/read-models.ts";
 import type { Context } from "./context.ts";
 
 const PERCENT = 100;
+const MAX_FINDINGS = 3;
 /** A disk does not fill within seconds. */
 const DISK_EVERY_MS = 10_000;
 
@@ -19,7 +21,7 @@ interface Watched {
 /** @returns what is wrong at the moment of the call. */
 export function watchOwn({ context, models, monitor }: Watched): () => readonly Trouble[] {
   const disk = diskWatch(context);
-  return () => [...behind(monitor), ...stopped(models), ...disk()];
+  return () => [...behind(monitor), ...stopped(models), ...different(models), ...disk()];
 }
 
 /** Only what NATS is not to blame for: an outage has an alert of its own. */
@@ -31,7 +33,8 @@ function behind(monitor: PipelineMonitor): readonly Trouble[] {
 }
 
 function stopped(models: ReadModels): readonly Trouble[] {
-  return checkpoints(models)
+  const rows = readable(() => models.checkpoints().rows) ?? [];
+  return rows
     .filter((row) => row.lane === "main" && row.state === "stopped")
     .map(({ projection, error, error_seq }) => ({
       type: "projection_stopped" as const,
@@ -42,12 +45,27 @@ function stopped(models: ReadModels): readonly Trouble[] {
     }));
 }
 
-function checkpoints(models: ReadModels) {
+/** What the check of a few rows now and then has found. */
+function different(models: ReadModels): readonly Trouble[] {
+  const findings = readable(() => models.standing().findings) ?? [];
+  return [...grouped(findings, ({ projection }) => projection)].map(([projection, own]) => ({
+    type: "verify_difference" as const,
+    about: [projection],
+    member: projection,
+    since: null,
+    detail: own
+      .slice(0, MAX_FINDINGS)
+      .map(({ row, column, live, folded }) => `${row} ${column ?? "row"}: ${live} for ${folded}`)
+      .join("; "),
+  }));
+}
+
+/** No database yet: nothing is wrong in it. */
+function readable<T>(read: () => T): T | undefined {
   try {
-    return models.checkpoints().rows;
+    return read();
   } catch {
-    // No database yet: nothing has stopped in it.
-    return [];
+    return undefined;
   }
 }
 
