@@ -19,6 +19,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./status.ts"),
   },
   {
+    name: "top",
+    summary: "show the fleet as it changes, on the whole screen",
+    load: async () => await import("./top.ts"),
+  },
+  {
     name: "explain",
     summary: "say why a runner is in its state, and what happens next",
     load: async () => await import("./explain.ts"),

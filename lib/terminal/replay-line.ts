@@ -1,5 +1,4 @@
 /** One message of the streams as one line: time, runner, what it is, what it says. */
-import stringWidth from "string-width";
 import { decodeEvent } from "../core/event.ts";
 import { eventText } from "../core/event-text.ts";
 import { decodeHeartbeat } from "../core/decode-heartbeat.ts";
@@ -13,6 +12,7 @@ import type { StreamKey } from "../core/subject.ts";
 import { paint, statusText } from "./style.ts";
 import type { Colour, TerminalLooks } from "./style.ts";
 import { fit, harmless } from "./table.ts";
+import { textWidth } from "./text-width.ts";
 
 /** What a line is made of. */
 export interface ShownMessage {
@@ -91,7 +91,7 @@ export class ReplayLines {
     const name = message.runner ?? "-";
     this.#runnerColumns = Math.min(
       MAX_RUNNER_COLUMNS,
-      Math.max(this.#runnerColumns, stringWidth(name)),
+      Math.max(this.#runnerColumns, textWidth(name)),
     );
     const text = withStatuses(message, harmless(said.text).slice(0, MAX_TEXT_CHARS), looks);
     const time = new Date(message.time).toISOString().slice(11, 23);
@@ -114,7 +114,7 @@ export class ReplayLines {
 
 function padded(text: string, width: number, looks: TerminalLooks): string {
   const fitted = fit(text, width, looks);
-  return fitted + " ".repeat(Math.max(0, width - stringWidth(fitted)));
+  return fitted + " ".repeat(Math.max(0, width - textWidth(fitted)));
 }
 
 /** The names of statuses in the colours that they have everywhere. */

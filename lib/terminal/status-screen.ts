@@ -1,5 +1,4 @@
 /** `runbeat status` as text: the system, the counts, the runners, the additional processes. */
-import stringWidth from "string-width";
 import { HEALTH_VALUES } from "../core/heartbeat.ts";
 import type { Health } from "../core/heartbeat.ts";
 import type { Status } from "../core/status.ts";
@@ -12,6 +11,7 @@ import { healthText, paint, statusText } from "./style.ts";
 import type { TerminalLooks } from "./style.ts";
 import { fit, tableLines } from "./table.ts";
 import type { Column } from "./table.ts";
+import { textWidth } from "./text-width.ts";
 
 /** The counts of the read API's summary. */
 export interface ShownSummary {
@@ -53,7 +53,7 @@ interface Shown {
 export type StatusScreen = Shown & (Present | PastMoment);
 
 /** In the order in which people look for them. */
-const STATUS_ORDER: readonly Status[] = [
+export const STATUS_ORDER: readonly Status[] = [
   "online",
   "starting",
   "stale",
@@ -107,7 +107,7 @@ function pastLines({ nowMs, past }: Shown & PastMoment, looks: TerminalLooks): s
   );
 }
 
-function zeroDim(count: number, text: string, looks: TerminalLooks): string {
+export function zeroDim(count: number, text: string, looks: TerminalLooks): string {
   return `${count === 0 ? paint("0", "dim", looks) : paint(String(count), "bold", looks)} ${text}`;
 }
 
@@ -135,7 +135,11 @@ function pipelineParts(screen: Present, looks: TerminalLooks): string[] {
 }
 
 /** Joins parts, on a new line where the next one no longer fits. */
-function wrapParts(parts: readonly string[], separator: string, looks: TerminalLooks): string[] {
+export function wrapParts(
+  parts: readonly string[],
+  separator: string,
+  looks: TerminalLooks,
+): string[] {
   const lines: string[] = [];
   let line = "";
   for (const part of parts) {
@@ -225,7 +229,7 @@ function noteLines(
 const MAX_RULE = 160;
 
 function ruleLine(lines: readonly string[], looks: TerminalLooks): string {
-  const longest = Math.max(...lines.map((line) => stringWidth(line)));
+  const longest = Math.max(...lines.map((line) => textWidth(line)));
   const width = Math.min(longest, looks.width, MAX_RULE);
   return paint((looks.unicode ? "─" : "-").repeat(width), "dim", looks);
 }

@@ -51,6 +51,7 @@ const CODES = {
   yellow: "33",
   magenta: "35",
   cyan: "36",
+  inverse: "7",
 } as const;
 export type Colour = keyof typeof CODES;
 
@@ -77,6 +78,10 @@ const STATUS_MARKS: Record<Status, Mark> = {
 export function statusText(status: Status, looks: TerminalLooks): string {
   const { glyph, ascii, colour } = STATUS_MARKS[status];
   return paint(`${looks.unicode ? glyph : ascii} ${status}`, colour, looks);
+}
+
+export function statusColour(status: Status): Colour {
+  return STATUS_MARKS[status].colour;
 }
 
 const HEALTH_COLOURS: Record<Health, Colour> = {

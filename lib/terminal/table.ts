@@ -1,6 +1,6 @@
 /** Columns of text, by the width that characters take on a screen. */
-import stringWidth from "string-width";
 import type { TerminalLooks } from "./style.ts";
+import { textWidth } from "./text-width.ts";
 
 const GAP = 2;
 const ESCAPE = /\u001B\[[0-9;]*m/y;
@@ -17,7 +17,7 @@ export function harmless(text: string): string {
 
 /** Cuts to a width, with an ellipsis where something was lost; colours are kept and closed. */
 export function fit(text: string, width: number, looks: TerminalLooks): string {
-  if (stringWidth(text) <= width) return text;
+  if (textWidth(text) <= width) return text;
   const dots = looks.unicode ? "…" : "...";
   const room = width - dots.length;
   if (room < 1) return dots.slice(0, Math.max(0, width));
@@ -38,7 +38,7 @@ function cut(text: string, room: number, dots: string): string {
       continue;
     }
     const letter = firstLetter(text.slice(at, at + 64));
-    used += stringWidth(letter);
+    used += textWidth(letter);
     if (used > room) break;
     kept += letter;
     at += letter.length;
@@ -81,7 +81,7 @@ function columnWidths(
   room: number,
 ): number[] {
   const widths = columns.map(({ title }, index) =>
-    Math.max(stringWidth(title), ...rows.map((row) => stringWidth(row[index] ?? ""))),
+    Math.max(textWidth(title), ...rows.map((row) => textWidth(row[index] ?? ""))),
   );
   let excess = widths.reduce((sum, width) => sum + width, 0) + GAP * (columns.length - 1) - room;
   // The last columns give way first: the name of a row is what one looks for.
@@ -94,8 +94,14 @@ function columnWidths(
   return widths;
 }
 
-function place(text: string, width: number, column: Column, looks: TerminalLooks): string {
+/** A cell in a column of this width. */
+export function place(
+  text: string,
+  width: number,
+  column: Pick<Column, "align">,
+  looks: TerminalLooks,
+): string {
   const fitted = fit(text, width, looks);
-  const space = " ".repeat(Math.max(0, width - stringWidth(fitted)));
+  const space = " ".repeat(Math.max(0, width - textWidth(fitted)));
   return column.align === "right" ? space + fitted : fitted + space;
 }

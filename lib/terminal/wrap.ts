@@ -1,4 +1,4 @@
-import stringWidth from "string-width";
+import { textWidth } from "./text-width.ts";
 
 /** Breaks text between words into lines of at most so many columns; longer words stand alone. */
 export function wrapped(text: string, width: number): string[] {
@@ -6,7 +6,7 @@ export function wrapped(text: string, width: number): string[] {
   let line = "";
   for (const word of text.split(" ")) {
     const longer = line === "" ? word : `${line} ${word}`;
-    if (line !== "" && stringWidth(longer) > width) {
+    if (line !== "" && textWidth(longer) > width) {
       lines.push(line);
       line = word;
     } else line = longer;

@@ -1,7 +1,7 @@
-import stringWidth from "string-width";
 import { describe, expect, it } from "vitest";
 import { formatTime } from "../../lib/core/time.ts";
 import { statusScreen } from "../../lib/terminal/status-screen.ts";
+import { textWidth } from "../../lib/terminal/text-width.ts";
 import type { StatusScreen } from "../../lib/terminal/status-screen.ts";
 import type { ShownRunner } from "../../lib/terminal/status-row.ts";
 
@@ -104,15 +104,15 @@ describe("the status screen", () => {
         "3 runners:  2 ● online  0 ◌ starting  0 ◐ stale  0 ○ missing  1 ✖ offline  0 ? unknown",
         "Health:  2 healthy  1 degraded  0 unhealthy",
         "",
-        "PROCESS               STATUS       PID  RUNTIME  LAST SEEN  HEARTBEAT         RESTARTS",
-        "──────────────────────────────────────────────────────────────────────────────────────",
+        "PROCESS               STATUS      PID  RUNTIME  LAST SEEN  HEARTBEAT         RESTARTS",
+        "─────────────────────────────────────────────────────────────────────────────────────",
         "camera/yard/hd        ✖ offline    12        -  15:24:05   6m ago, 24.9 fps         3",
         "  └ exit code 1; Camera rejected the username or password",
-        "camera/front-door/hd  ● online    4711  0:04:12  15:30:41   3s ago, 24.9 fps         0",
+        "camera/front-door/hd  ● online   4711  0:04:12  15:30:41   3s ago, 24.9 fps         0",
         "",
         "ADDITIONAL PROCESSES (they beat; Runbeat did not start them)",
-        "──────────────────────────────────────────────────────────────────────────────────────",
-        "worker/gpu-0/default  ● online    4711  0:04:12  15:30:41   3s ago, degraded         0",
+        "─────────────────────────────────────────────────────────────────────────────────────",
+        "worker/gpu-0/default  ● online   4711  0:04:12  15:30:41   3s ago, degraded         0",
         "",
       ].join("\n"),
     );
@@ -125,7 +125,7 @@ describe("the status screen", () => {
     ];
     const lines = show(items, { ...plain, width }).split("\n");
     const needed = Math.max(width, 77);
-    for (const line of lines) expect(stringWidth(line)).toBeLessThanOrEqual(needed);
+    for (const line of lines) expect(textWidth(line)).toBeLessThanOrEqual(needed);
   });
 
   it("puts notes and hosts in columns of their own where there is room", () => {

@@ -1,7 +1,8 @@
 import * as fc from "fast-check";
-import stringWidth from "string-width";
+
 import { describe, expect, it } from "vitest";
 import { fit, harmless, tableLines } from "../../lib/terminal/table.ts";
+import { textWidth } from "../../lib/terminal/text-width.ts";
 
 const wide = { colour: true, unicode: true, width: Infinity };
 const ascii = { colour: false, unicode: false, width: Infinity };
@@ -33,7 +34,7 @@ describe("fitting text", () => {
   it("never takes more columns than it may, whatever the text", () => {
     fc.assert(
       fc.property(fc.string({ unit: "grapheme" }), fc.nat(40), (text, width) => {
-        expect(stringWidth(fit(harmless(text), width, wide))).toBeLessThanOrEqual(width);
+        expect(textWidth(fit(harmless(text), width, wide))).toBeLessThanOrEqual(width);
       }),
     );
   });
