@@ -23,6 +23,7 @@ import { countText } from "../lib/terminal/amount.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
 import { whatIfLines } from "../lib/terminal/what-if-text.ts";
 import { projections } from "../projections/index.ts";
+import { alertSettings } from "./alert-rules.ts";
 import type { Context } from "./context.ts";
 import { decideSettings } from "./enforcer-options.ts";
 
@@ -44,6 +45,9 @@ const SIMULATED = [
   "restart.outage_grace_sec",
   "restart.hush_percent",
   "restart.hush_min",
+  "alerts.group_wait_sec",
+  "alerts.resolve_after_sec",
+  "alerts.flap_window_sec",
 ];
 
 export interface ChangedSetting {
@@ -90,6 +94,7 @@ function simulationSettings(settings: Settings): SimulationSettings {
     thresholds: thresholdsOf(settings),
     decide: decideSettings(settings),
     logEverySec: settings.heartbeat.logEverySec,
+    alerts: alertSettings({ settings }),
   };
 }
 
@@ -205,7 +210,7 @@ function show(context: Context, report: Shown, json: boolean): void {
 }
 
 function asJson(report: Shown): object {
-  const { transitions, restarts, exhausted, denied, snapshots, recorded, changes } = report;
+  const { transitions, restarts, exhausted, denied, snapshots, alerts, recorded, changes } = report;
   return {
     same: report.isSame,
     from: formatTime(report.from),
@@ -217,6 +222,7 @@ function asJson(report: Shown): object {
     restarts,
     exhausted,
     denied,
+    alerts,
     snapshots,
     examples: report.examples.map(({ byMs, at, ...example }) => ({
       ...example,

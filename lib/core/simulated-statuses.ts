@@ -1,4 +1,6 @@
 /** Which changes of status there are under some thresholds, given what was heard and when. */
+import type { AnnouncedProcess, BeatingProcess, CurrentProcess } from "./current-process.ts";
+import type { Health } from "./heartbeat.ts";
 import { changesBetween } from "./status-changes.ts";
 import { CLEAR_VIEW, statusOf } from "./status.ts";
 import type { Liveness, PipelineView, Status, Thresholds } from "./status.ts";
@@ -9,7 +11,17 @@ export interface SimulatedFacts {
   /** Of the fleet file. */
   readonly thresholds: Partial<Thresholds>;
   readonly retired: boolean;
+  readonly paused: boolean;
+  /** By the fleet file. */
+  readonly isDeclared: boolean;
+  readonly current: CurrentProcess<EndedProcess> | undefined;
+  readonly beat: (BeatingProcess & { readonly health: Health | null }) | undefined;
 }
+
+type EndedProcess = AnnouncedProcess & {
+  readonly exit_code: number | null;
+  readonly signal: string | null;
+};
 
 export interface SimulatedChange {
   readonly runner: string;

@@ -2,12 +2,15 @@
  * What the recorded past leads to under some settings: changes of status, restarts, snapshots. It
  * takes only what was recorded and the settings, so that two runs differ by their settings alone.
  */
+import type { Alert } from "./alert.ts";
 import type { DecideSettings } from "./decide-action.ts";
 import { newRunnerMemory } from "./decide-memory.ts";
 import type { RunnerMemory } from "./decide-memory.ts";
 import type { RunnerEvent } from "./event.ts";
 import type { Fleet, FleetEntry } from "./fleet.ts";
 import type { RunnerId } from "./runner-id.ts";
+import { SimulatedAlerts } from "./simulated-alerts.ts";
+import type { SimulatedAlertSettings } from "./simulated-alerts.ts";
 import { SimulatedEnforcer } from "./simulated-enforcer.ts";
 import type { SimulatedOrder } from "./simulated-enforcer.ts";
 import type { RecordedBeat, SimulatedRunner } from "./simulated-runner.ts";
@@ -23,6 +26,7 @@ export interface SimulationSettings {
   readonly decide: DecideSettings;
   /** Snapshots: at most one a runner in this time. */
   readonly logEverySec: number;
+  readonly alerts: SimulatedAlertSettings;
 }
 
 export interface SimulationOptions {
@@ -32,6 +36,7 @@ export interface SimulationOptions {
   readonly from: number;
   readonly onChange: (change: SimulatedChange) => void;
   readonly onOrder: (order: SimulatedOrder) => void;
+  readonly onAlert: (alert: Alert, at: number) => void;
 }
 
 /** A runner as it is when the range begins. */
@@ -57,17 +62,27 @@ export interface Managed {
 export class Simulation {
   readonly #options: SimulationOptions;
   readonly #statuses: SimulatedStatuses;
+  readonly #alerts: SimulatedAlerts;
   readonly #enforcers = new Map<string, SimulatedEnforcer>();
   readonly #hostOf = new Map<RunnerId, SimulatedEnforcer>();
   readonly #kept = new Map<RunnerId, SampleState>();
 
   constructor(options: SimulationOptions) {
     this.#options = options;
-    this.#statuses = new SimulatedStatuses(options.settings.thresholds, options.onChange);
+    const { thresholds, alerts, decide } = options.settings;
+    this.#statuses = new SimulatedStatuses(thresholds, options.onChange);
+    this.#alerts = new SimulatedAlerts({
+      settings: alerts,
+      thresholds,
+      cooldownSec: decide.restart.cooldownSec,
+      from: options.from,
+      onRaised: options.onAlert,
+    });
   }
 
   begin({ runner, facts, told, keptAt, managed }: BeginningRunner): void {
     this.#statuses.begin(runner, facts, told, this.#options.from);
+    this.#alerts.take(runner, facts);
     if (keptAt !== undefined) this.#kept.set(runner, { keptAt });
     if (managed !== undefined) this.#manage(runner, managed);
   }
@@ -85,7 +100,9 @@ export class Simulation {
     heartbeat: { readonly lastError: string },
   ): SampleCause | undefined {
     const { time } = beat;
+    this.#lookUpTo(time - 1);
     this.#statuses.take(runner, facts, time);
+    this.#alerts.take(runner, facts);
     const enforcer = this.#hostOf.get(runner);
     enforcer?.advance(time - 1);
     enforcer?.runners.get(runner)?.takeBeat(beat);
@@ -103,7 +120,9 @@ export class Simulation {
   }
 
   takeEvent(runner: RunnerId, facts: SimulatedFacts, event: RunnerEvent, time: number): void {
+    this.#lookUpTo(time - 1);
     this.#statuses.take(runner, facts, time);
+    this.#alerts.take(runner, facts);
     const enforcer = this.#hostOf.get(runner);
     const simulated = enforcer?.runners.get(runner);
     if (enforcer === undefined || simulated === undefined) return;
@@ -121,12 +140,22 @@ export class Simulation {
   }
 
   takeGap(from: number, to: number): void {
+    this.#lookUpTo(from);
     this.#statuses.takeGap(from, to);
+    this.#alerts.takeGap(from, to);
   }
 
   finish(to: number): void {
+    this.#lookUpTo(to);
     this.#statuses.finish(to);
     for (const enforcer of this.#enforcers.values()) enforcer.advance(to);
+  }
+
+  /** For alerts everybody must have come as far as the moment that is looked at. */
+  #lookUpTo(time: number): void {
+    this.#alerts.advance(time, (at) => {
+      for (const enforcer of this.#enforcers.values()) enforcer.advance(at);
+    });
   }
 
   #manage(runner: RunnerId, { host, entry, memory, runningSince, beat }: Managed): void {
@@ -143,7 +172,11 @@ export class Simulation {
   #enforcerOf(host: string): SimulatedEnforcer {
     const known = this.#enforcers.get(host);
     if (known !== undefined) return known;
-    const { settings, lists, from, onOrder } = this.#options;
+    const { settings, lists, from } = this.#options;
+    const onOrder = (order: SimulatedOrder): void => {
+      this.#alerts.takeOrder(order);
+      this.#options.onOrder(order);
+    };
     const { decide, thresholds } = settings;
     const made = new SimulatedEnforcer({ settings: decide, thresholds, lists, from, onOrder });
     this.#enforcers.set(host, made);

@@ -1,4 +1,5 @@
 /** What two simulations of the same past have in common, and what only one of them has. */
+import type { Alert } from "./alert.ts";
 import { AppError } from "./errors.ts";
 import type { SimulatedOrder } from "./simulated-enforcer.ts";
 import type { SimulatedChange } from "./simulated-statuses.ts";
@@ -20,7 +21,7 @@ export interface Tally {
 
 export interface WhatIfExample {
   readonly difference: Difference;
-  readonly what: "status" | "restart" | "snapshot";
+  readonly what: "status" | "restart" | "snapshot" | "alert";
   readonly runner: string;
   /** Epoch ms; as it is, unless it is added. */
   readonly at: number;
@@ -38,6 +39,7 @@ export interface WhatIfTotals {
   readonly exhausted: Tally;
   readonly denied: Tally;
   readonly snapshots: Tally;
+  readonly alerts: Tally;
 }
 
 /** Examples kept of each kind; the totals count all. */
@@ -48,7 +50,7 @@ const MAX_OPEN = 2_000_000;
 interface Open {
   readonly side: Side;
   readonly at: number;
-  readonly what: "status" | "restart";
+  readonly what: "status" | "restart" | "alert";
   readonly runner: string;
   readonly text: string;
   readonly tallies: readonly Tally[];
@@ -61,6 +63,7 @@ export class WhatIfComparison {
   readonly exhausted = newTally();
   readonly denied = newTally();
   readonly snapshots = newTally();
+  readonly alerts = newTally();
   readonly examples: WhatIfExample[] = [];
   readonly #exampleCounts = new Map<string, number>();
   /** By what they are about; more than one where the same happens again from the same cause. */
@@ -86,6 +89,21 @@ export class WhatIfComparison {
     const text = kind === "restart" ? `restart, attempt ${attempt}` : `restart ${kind}`;
     const open: Open = { side, at, what: "restart", runner, text, tallies: [tally] };
     this.#take(`${runner} ${kind} ${attempt} ${anchor}`, open);
+  }
+
+  takeAlert(side: Side, { type, group, members }: Alert, at: number): void {
+    const member = members.find(({ name }) => this.#isReported(name));
+    if (member === undefined) return;
+    const text = `alert ${type} (${group})`;
+    const open: Open = {
+      side,
+      at,
+      what: "alert",
+      runner: member.name,
+      text,
+      tallies: [this.alerts],
+    };
+    this.#take(`${type} ${group}`, open);
   }
 
   takeSnapshot(
@@ -168,8 +186,9 @@ export function isSame({
   exhausted,
   denied,
   snapshots,
+  alerts,
 }: WhatIfTotals): boolean {
-  return [transitions, restarts, exhausted, denied, snapshots].every(
+  return [transitions, restarts, exhausted, denied, snapshots, alerts].every(
     ({ missed, added, moved }) => missed + added + moved === 0,
   );
 }

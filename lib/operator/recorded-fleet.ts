@@ -125,7 +125,15 @@ export class RecordedFleet {
       intervalSec: entry?.intervalSec ?? null,
       expectedAt: restart?.registered_at ?? null,
     });
-    return { liveness, thresholds: entry?.thresholds ?? {}, retired: restart?.retired === 1 };
+    return {
+      liveness,
+      current,
+      beat,
+      thresholds: entry?.thresholds ?? {},
+      isDeclared: entry !== undefined,
+      retired: restart?.retired === 1,
+      paused: restart?.paused === 1,
+    };
   }
 
   /** What is only watched is restarted by nobody. A runner of another host's file has no settings. */

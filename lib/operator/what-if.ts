@@ -126,7 +126,8 @@ export class WhatIfPass {
     this.#changed.finish(to);
     const comparison = this.#comparison;
     comparison.finish();
-    const { transitions, transitionsBy, restarts, exhausted, denied, snapshots } = comparison;
+    const { transitions, transitionsBy, restarts, exhausted, denied, snapshots, alerts } =
+      comparison;
     return {
       transitions,
       transitionsBy,
@@ -134,6 +135,7 @@ export class WhatIfPass {
       exhausted,
       denied,
       snapshots,
+      alerts,
       examples: comparison.examples,
       isSame: isSame(comparison),
       runners: this.#fleet.size,
@@ -149,6 +151,7 @@ export class WhatIfPass {
       from,
       onChange: (change) => this.#comparison.takeChange(side, change),
       onOrder: (order) => this.#comparison.takeOrder(side, order),
+      onAlert: (alert, at) => this.#comparison.takeAlert(side, alert, at),
     });
   }
 

@@ -71,6 +71,7 @@ function totalLines(report: ShownWhatIf, looks: TerminalLooks): string[] {
     row("restarts", recorded.restarts, report.restarts),
     row("attempts used up", undefined, report.exhausted),
     row("restarts denied", undefined, report.denied),
+    row("alerts raised", undefined, report.alerts),
     row("snapshots", undefined, report.snapshots),
   ];
   return tableLines([{ title: "", min: 18 }, ...COLUMNS], rows, looks);

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { DEFAULT_RULES } from "../../lib/core/alert-rules.ts";
 import { runnerId } from "../../lib/core/runner-id.ts";
 import type { SimulationSettings } from "../../lib/core/simulation.ts";
 import { DEFAULT_THRESHOLDS } from "../../lib/core/status.ts";
@@ -32,6 +33,15 @@ const DEFAULTS: SimulationSettings = {
     self: runnerId({ kind: "service", name: "enforcer", profile: HOST }),
   },
   logEverySec: 60,
+  alerts: {
+    rules: DEFAULT_RULES,
+    groupWaitSec: 5,
+    growEverySec: 60,
+    resolveAfterSec: 30,
+    flapWindowSec: 600,
+    hushShare: 0.5,
+    hushMin: 3,
+  },
 };
 
 /** A recorded past, written down by hand: times in seconds after three o'clock. */
@@ -191,6 +201,19 @@ describe("what-if", () => {
       .beats(0.1, 20.1);
     const { transitionsBy } = past.whatIf(DEFAULTS, 30);
     expect([...transitionsBy.keys()]).toEqual(["unknown to online"]);
+  });
+
+  test("an alert that a longer threshold forgives is missed, one that it delays is moved", () => {
+    const past = new Past().beats(0, 100).beats(300, 400);
+    const late = past.whatIf(thresholds({ offlineSec: 140 }), 400);
+    expect(late.alerts).toEqual({ baseline: 1, changed: 1, missed: 0, added: 0, moved: 1 });
+    expect(late.examples.find(({ what }) => what === "alert")).toMatchObject({
+      text: expect.stringContaining("alert runner_offline"),
+      runner: CAMERA,
+      byMs: 20_000,
+    });
+    const never = past.whatIf(thresholds({ offlineSec: 250 }), 400);
+    expect(never.alerts).toEqual({ baseline: 1, changed: 0, missed: 1, added: 0, moved: 0 });
   });
 
   test("an end that an operator asked for restarts nothing", () => {
