@@ -213,7 +213,7 @@ function foreseenOf(
   isQuiet: boolean,
 ): Foreseen | undefined {
   const { runner, moment, view } = facts;
-  const { fleet, rules, restart } = found;
+  const { fleet, entry, rules, restart } = found;
   const run = runSeen(facts);
   const memory = memoryOf(facts, found, run);
   const since = memory.runners[runner]?.run?.since;
@@ -222,7 +222,8 @@ function foreseenOf(
   const silenceMs = view.thresholds.offlineSec * scale * 1_000;
   const planned = Math.max(restart.cooldownSec, restart.stableSec) * 1_000;
   return foresee({
-    fleet,
+    // Of this runner alone: the others are not looked at, however many there are.
+    fleet: { ...fleet, runners: new Map([[runner, entry]]) },
     settings: rules.settings,
     runner,
     memory,
@@ -236,7 +237,12 @@ function memoryOf(facts: ExplainFacts, found: Supervised, run: RunSeen) {
   const { runner, moment, view, deeds } = facts;
   const { rules, entry } = found;
   const kept = rules.memory;
-  if (kept?.runners[runner] !== undefined && moment.now - kept.at < HORIZON_MS) return kept;
+  const mine = kept?.runners[runner];
+  if (kept !== undefined && mine !== undefined && moment.now - kept.at < HORIZON_MS) {
+    // A hush of others is none of its own.
+    const hush = kept.hush?.members.includes(runner) === true ? kept.hush : null;
+    return { ...kept, hush, runners: { [runner]: mine } };
+  }
   const own = supposedRunner(entry.driver.kind, deeds);
   if (run.kind === "running") own.run ??= { since: run.since, from: run.since };
   else own.run = null;

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { parseFleet } from "../../config/fleet.ts";
 import type { StoredHeartbeat } from "../../lib/api/stream-access.ts";
+import { newMemory, newRunnerMemory } from "../../lib/core/decide-memory.ts";
+import type { EnforcerMemory } from "../../lib/core/decide-memory.ts";
 import { CLEAR_VIEW } from "../../lib/core/status.ts";
 import type { PipelineView } from "../../lib/core/status.ts";
 import { formatTime } from "../../lib/core/time.ts";
@@ -28,11 +30,12 @@ interface World {
   readonly view?: PipelineView;
   readonly trouble?: string;
   readonly stored?: readonly StoredHeartbeat[];
+  readonly memory?: EnforcerMemory;
 }
 
 /** The API at T = 2023-11-14 22:13:20 UTC, with an enforcer that beats. */
 async function open(world: World = {}): Promise<ApiFixture> {
-  const { fleet = FLEET, view = CLEAR_VIEW, trouble, stored = [] } = world;
+  const { fleet = FLEET, view = CLEAR_VIEW, trouble, stored = [], memory } = world;
   const parsed = parseFleet(fleet, {}, "fleet.yaml");
   api = await apiFixture({
     monitor: fixedMonitor({ moment: () => ({ now: T, view }), trouble: () => trouble }),
@@ -41,7 +44,7 @@ async function open(world: World = {}): Promise<ApiFixture> {
       heartbeats: () => Promise.resolve({ items: stored.toReversed(), hasMore: false }),
     },
     rules: {
-      current: () => ({ fleet: parsed, settings: SETTINGS, memory: undefined }),
+      current: () => ({ fleet: parsed, settings: SETTINGS, memory }),
       enforcerOf: () => ENFORCER,
     },
   });
@@ -268,6 +271,24 @@ describe("an explanation", () => {
       /enforcer of its host \(service\/enforcer\/edge-1\) is offline: until one runs there/,
     );
     expect((await (api as ApiFixture).ask(PATH)).body.next).toBeNull();
+  });
+
+  it.each([
+    [["process/a/default", "process/b/default", "process/c/default"], "an end"],
+    [[DOOR, "process/b/default", "process/c/default"], "no end"],
+  ])("of a silence together with %j foretells %s", async (members, end) => {
+    const own = { ...newRunnerMemory("command"), run: { since: T - 400_000, from: T - 400_000 } };
+    const memory = {
+      ...newMemory("m", T - 1_000),
+      hush: { members, from: T - 90_000, heardAt: null },
+      runners: { [DOOR]: { ...own, hasBeaten: true, misses: 2 } },
+    };
+    const { rows } = await open({ memory });
+    rows.announced({ ...RUNNING, announced_at: T - 400_000, started_at: T - 400_000 });
+    rows.beat({ runner: DOOR, started_at: T - 400_000, last_heartbeat_at: T - 80_000 });
+    const { body } = await (api as ApiFixture).ask(PATH);
+    if (end === "an end") expect(body.next.text).toMatch(/^restart 1 of 3 is planned after 5 s/);
+    else expect(body.next).toBeNull();
   });
 
   it("remembers a planned restart behind any number of other events", async () => {
