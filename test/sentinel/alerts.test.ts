@@ -1,5 +1,6 @@
 import { createHmac } from "node:crypto";
 import { jetstream } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silenceBody } from "../../lib/core/alert.ts";
 import type { Sink } from "../../lib/sentinel/notice.ts";
@@ -31,9 +32,9 @@ describe("alerts", { timeout: 60_000 }, () => {
   let sinks: Sink[];
 
   beforeEach(async () => {
-    rig = await sentinelRig(server);
-    await emptyServer(rig.nc);
-    await rig.close();
+    const nc = await connect({ servers: server.url });
+    await emptyServer(nc);
+    await nc.close();
     rig = await sentinelRig(server);
     hook = await webhookReceiver();
     mail = await mailReceiver();
@@ -74,7 +75,7 @@ describe("alerts", { timeout: 60_000 }, () => {
     return there;
   }
 
-  it("are one for a host that falls silent, told once to each sink, and once when it is back", async () => {
+  it("are one for a host that falls silent, told once to each sink, signed, and once when it is back", async () => {
     await rig.sentinel({ sinks });
     const there = await beating();
     there.stop();
@@ -87,17 +88,11 @@ describe("alerts", { timeout: 60_000 }, () => {
     expect(mail.mails).toHaveLength(2);
     expect(mail.mails[0]).toContain("Subject: [CRITICAL] Host edge-2 is down");
     expect(mail.mails[0]).toContain("camera/there4/hd: no heartbeat");
-  });
-
-  it("are signed for a webhook that has a secret", async () => {
-    await rig.sentinel({ sinks });
-    const there = await beating();
-    there.stop();
-    const [post] = await waitFor(() => hook.taken.length > 0 && hook.taken, { what: "it is told" });
+    const [post] = hook.taken;
     const [, time, digest] =
       /^t=(\d+),v1=([0-9a-f]{64})$/.exec(String(post?.headers["runbeat-signature"])) ?? [];
-    const expected = createHmac("sha256", SECRET).update(`${time}.${post?.body}`).digest("hex");
-    expect(digest).toBe(expected);
+    const signed = createHmac("sha256", SECRET).update(`${time}.${post?.body}`).digest("hex");
+    expect(digest).toBe(signed);
     expect(post?.headers["idempotency-key"]).toMatch(/^host_down-.+-1$/);
   });
 
