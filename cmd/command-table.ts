@@ -34,6 +34,11 @@ export const COMMAND_TABLE: readonly CommandEntry[] = [
     load: async () => await import("./state.ts"),
   },
   {
+    name: "diff",
+    summary: "show what changed between two moments",
+    load: async () => await import("./diff.ts"),
+  },
+  {
     name: "runner",
     summary: "watch one camera, or give orders to any runner",
     load: async () => await import("./runner.ts"),

@@ -22,6 +22,8 @@ import { foldState } from "./fold-state.ts";
 import { openBase, usableMarks } from "./state-base.ts";
 import type { BaseOptions, Places } from "./state-base.ts";
 
+/** Whoever says "now" may have a clock that is a little ahead of the server's. */
+const MAX_SKEW_MS = 2_000;
 /** A fleet that is not in memory by then is read in one go. */
 const LOAD_MS = 5_000;
 
@@ -151,7 +153,7 @@ async function placesAt(
 
 /** @returns since when anything is known. @throws AppError for a moment that can't be told of. */
 function checkMoment(at: number, places: Places, now: number, marks: readonly Mark[]): number {
-  if (at > now) {
+  if (at > now + MAX_SKEW_MS) {
     throw new AppError(
       "invalid",
       `${formatTime(at)} has not come yet: the NATS server's clock shows ${formatTime(now)}`,
