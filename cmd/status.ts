@@ -35,10 +35,10 @@ export function command(): Command {
 }
 
 async function show(context: Context, options: Options, api: ReadApi): Promise<void> {
-  const [summary, fleet, components, host] = await Promise.all([
+  const [summary, fleet, health, host] = await Promise.all([
     api.get("/api/v1/summary") as Promise<ShownSummary>,
     fetchAll(api, "/api/v1/runners", filterQuery(options)),
-    fetchComponents(api),
+    api.get("/healthz") as Promise<HealthPage>,
     hostFacts(context.paths.dataDir),
   ]);
   if (options.json === true) {
@@ -51,15 +51,12 @@ async function show(context: Context, options: Options, api: ReadApi): Promise<v
     columns: process.stdout.columns,
     environment: context.environment,
   });
-  const screen = {
-    items: fleet.items as ShownRunner[],
-    summary,
-    nowMs: Date.parse(fleet.as_of.time),
-    lagMs: fleet.as_of.lag_ms,
-    components,
-    host,
-    filter: filterText(options),
-  };
+  const nowMs = Date.parse(fleet.as_of.time);
+  const items = fleet.items as ShownRunner[];
+  const shown = { items, summary, nowMs, filter: filterText(options) };
+  const screen = isPast(health)
+    ? { ...shown, past: { sinceMs: Date.now() - nowMs } }
+    : { ...shown, lagMs: fleet.as_of.lag_ms, components: componentsOf(health), host };
   process.stdout.write(statusScreen(screen, looks));
 }
 
@@ -80,9 +77,13 @@ const COMPONENT_NAMES: Readonly<Record<string, string>> = {
 };
 const SEVERITY = ["pass", "warn", "fail"] as const;
 
+/** Of an import the API tells how it stood at its end. */
+function isPast({ checks = {} }: HealthPage): boolean {
+  return checks["pipeline:clock"] !== undefined;
+}
+
 /** What the health page says, a word for each part and the details of what is not well. */
-async function fetchComponents(api: ReadApi): Promise<ShownComponent[]> {
-  const { checks = {} } = (await api.get("/healthz")) as HealthPage;
+function componentsOf({ checks = {} }: HealthPage): ShownComponent[] {
   return Object.entries(COMPONENT_NAMES).flatMap(([prefix, name]) => {
     const own = Object.entries(checks).flatMap(([key, found]) =>
       key.startsWith(`${prefix}:`) ? found.map((check) => ({ key, ...check })) : [],
