@@ -215,11 +215,17 @@ function alertSaid({ type, data, subject }: ShownMessage): Said {
   try {
     const body = redactDeep(JSON.parse(textOf(data))) as JsonObject;
     const { v: _, at: _at, by: _by, ...rest } = body;
-    const text = typeof rest["text"] === "string" ? rest["text"] : eventText(type, rest);
+    const text = titleOf(rest) ?? eventText(type, rest);
     return { text, colour };
   } catch {
     return { text: redact(textOf(data)), colour };
   }
+}
+
+/** `raised: …` of an alert; the text alone of a summary. */
+function titleOf({ action, title, text }: JsonObject): string | undefined {
+  if (typeof title === "string" && typeof action === "string") return `${action}: ${title}`;
+  return typeof text === "string" ? text : undefined;
 }
 
 function quarantineSaid({ data, headers, type }: ShownMessage): Said {
