@@ -6,11 +6,14 @@ import { setImmediate as breathe } from "node:timers/promises";
 import { EVENT_TYPES } from "../core/event.ts";
 import { REJECT_REASONS } from "../core/heartbeat.ts";
 import type { Moment, Page, ReadModels, RunnerPosition, RunnerView } from "../core/read-models.ts";
+import { SEVERITIES } from "../core/alert.ts";
 import { RUNNER_KINDS, isRunnerKind } from "../core/runner-id.ts";
 import type { RunnerKind } from "../core/runner-id.ts";
+import { STATUSES } from "../core/status.ts";
 import { DurationCounts, LabelledCounts, OTHER } from "./metrics-counters.ts";
 import { beatFacts } from "./metrics-runner.ts";
 import { family, histogram } from "./metrics-text.ts";
+import type { Sample } from "./metrics-text.ts";
 
 const PAGE = 1_000;
 /** Of runners: short, since nobody is answered while one is read. */
@@ -34,12 +37,15 @@ interface Sums {
   readonly cameras: LabelledCounts<"state" | "backend">;
   readonly throttled: LabelledCounts<"kind">;
   readonly failing: LabelledCounts<"check">;
+  readonly frames: LabelledCounts<"kind">;
   looked: number;
 }
 
 export class FleetMetrics {
   private readonly models: ReadModels;
   private readonly latency = new Map(RUNNER_KINDS.map((kind) => [kind, new DurationCounts()]));
+  private readonly delay = new Map(RUNNER_KINDS.map((kind) => [kind, new DurationCounts()]));
+  private readonly changes = new LabelledCounts(["from", "to"]);
   private readonly errors = zeroed(["kind"], RUNNER_KINDS);
   private readonly restarts = zeroed(["kind"], RUNNER_KINDS);
   private readonly events = zeroed(["type"], EVENT_TYPES);
@@ -70,6 +76,7 @@ export class FleetMetrics {
       cameras: new LabelledCounts(["state", "backend"], MAX_WORKER_SERIES),
       throttled: zeroed(["kind"], RUNNER_KINDS),
       failing: new LabelledCounts(["check"], MAX_CHECK_SERIES),
+      frames: zeroed(["kind"], RUNNER_KINDS),
       looked: 0,
     };
     const seen = new Map<string, Counted>();
@@ -93,6 +100,7 @@ export class FleetMetrics {
     if (kind === "worker") sums.workers.add({ status: view.status.status, backend, device });
     if (facts.cameraState !== "") sums.cameras.add({ state: facts.cameraState, backend });
     if (facts.isThrottled) sums.throttled.add({ kind });
+    if (view.status.status === "online") sums.frames.add({ kind }, view.figures?.fps ?? 0);
     for (const check of facts.failingChecks) sums.failing.add({ check });
     this.countBeat(view, kind, seen);
   }
@@ -107,6 +115,9 @@ export class FleetMetrics {
     this.counted.set(runner, now);
     if (before?.seq === now.seq) return;
     if (figures.latency_ms !== null) this.latency.get(kind)?.observe(figures.latency_ms / 1_000);
+    // What its clock is ahead by is no time on the way.
+    if (figures.ts !== null)
+      this.delay.get(kind)?.observe(Math.max(0, beat.last_heartbeat_at - figures.ts) / 1_000);
     const hasFailed = now.errorAt !== null && now.errorAt !== before?.errorAt;
     if (hasFailed && before !== undefined) this.errors.add({ kind });
   }
@@ -117,8 +128,9 @@ export class FleetMetrics {
       return this.models.timeline({ ...common, limit, after });
     });
     this.eventSeq = newest;
-    for (const { type, runner } of rows) {
+    for (const { type, runner, data } of rows) {
       this.events.add({ type: (EVENT_TYPES as readonly string[]).includes(type) ? type : OTHER });
+      if (type === "status_changed") this.changes.add(changeOf(data));
       if (type === "restart_scheduled") this.restarts.add({ kind: kindOf(runner) });
     }
   }
@@ -135,8 +147,35 @@ export class FleetMetrics {
     }
   }
 
-  private gauges({ workers, cameras, throttled, failing, looked }: Sums): string[] {
+  /** Open alerts that somebody is told of. */
+  private alertSamples(): Sample[] {
+    const open = zeroed(["severity"], SEVERITIES);
+    let after: number | undefined;
+    for (let page = 0; page < MAX_PAGES; page++) {
+      const states = ["open" as const];
+      const wanted = { states, types: [], severities: [], from: undefined, to: undefined };
+      const { items, next } = this.models.alerts({ ...wanted, limit: PAGE, after });
+      for (const { severity, silenced } of items) if (!silenced) open.add({ severity });
+      after = next;
+      if (after === undefined) break;
+    }
+    return open.samples();
+  }
+
+  private gauges({ workers, cameras, throttled, failing, frames, looked }: Sums): string[] {
     return [
+      family(
+        "runbeat_alerts_open",
+        "gauge",
+        "Open alerts by severity, without silenced ones.",
+        this.alertSamples(),
+      ),
+      family(
+        "runbeat_frames_per_second",
+        "gauge",
+        "Pictures a second of all online runners.",
+        frames.samples(),
+      ),
       family(
         "runbeat_workers",
         "gauge",
@@ -163,8 +202,19 @@ export class FleetMetrics {
   }
 
   private counters(): string[] {
-    const { errors, restarts, events, rejected, latency } = this;
+    const { errors, restarts, events, rejected, latency, delay, changes } = this;
     return [
+      family(
+        "runbeat_status_changes_total",
+        "counter",
+        "Changes of status that the sentinel told.",
+        changes.samples(),
+      ),
+      histogram(
+        "runbeat_heartbeat_delay_seconds",
+        "From a runner's clock to the stream, one for each heartbeat seen; skew is part of it.",
+        [...delay].map(([kind, counts]) => counts.sample({ kind })),
+      ),
       family("runbeat_runner_errors_total", "counter", "Errors in heartbeats.", errors.samples()),
       family("runbeat_restarts_total", "counter", "Restarts scheduled.", restarts.samples()),
       family("runbeat_events_total", "counter", "Events by type.", events.samples()),
@@ -211,6 +261,13 @@ function zeroed<Name extends string>(
   const counts = new LabelledCounts<Name>([name]);
   for (const value of values) counts.add({ [name]: value } as Record<Name, string>, 0);
   return counts;
+}
+
+/** Names from outside count only where they are statuses. */
+function changeOf(data: string | null): Record<"from" | "to", string> {
+  const told = JSON.parse(data ?? "{}") as Record<string, unknown>;
+  const known = (key: string): string => STATUSES.find((status) => status === told[key]) ?? OTHER;
+  return { from: known("from"), to: known("to") };
 }
 
 function kindOf(runner: string): RunnerKind {

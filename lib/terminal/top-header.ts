@@ -53,7 +53,7 @@ function titleText(shown: Shown, looks: TerminalLooks): string {
 }
 
 /** Nobody is to take what was, or what may be over, for what is. */
-function stateText({ view, link, presentMs }: Shown, looks: TerminalLooks): string {
+function stateText({ view, link, presentMs, fleet }: Shown, looks: TerminalLooks): string {
   if (view.at !== undefined) {
     const text = `PAST ${formatTime(view.at).slice(0, 10)}, ${ageText(presentMs - view.at)}`;
     return paint(text, "magenta", looks);
@@ -62,6 +62,7 @@ function stateText({ view, link, presentMs }: Shown, looks: TerminalLooks): stri
     const why = link.trouble === "" ? "nothing is heard" : harmless(link.trouble);
     return paint(`OLD: ${why}, from ${ageText(link.silentMs)}`, "red", looks);
   }
+  if (!fleet.isThere) return paint("connecting", "yellow", looks);
   if (view.isPaused) return paint("PAUSED", "yellow", looks);
   const texts = { live: "live", asked: "asked every 2 s", database: "from the database" };
   const colour = link.way === "live" ? "green" : "yellow";

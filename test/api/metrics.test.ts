@@ -131,6 +131,37 @@ describe("the metrics of a fleet", () => {
     expect(value(after, "runbeat_messages_rejected_total", { reason: "bad_json" })).toBe(1);
   });
 
+  it("count changes of status by what they were from and to", async () => {
+    const { api, scrape } = await given();
+    await scrape();
+    const change = (stream_seq: number, from: string, to: string) =>
+      api.rows.event({
+        runner: DAY,
+        stream_seq,
+        type: "status_changed",
+        data: JSON.stringify({ from, to, cause: "silence" }),
+      });
+    change(1, "online", "stale");
+    change(2, "online", "stale");
+    change(3, "online", "of a newer version");
+    const families = await scrape();
+    const name = "runbeat_status_changes_total";
+    expect(value(families, name, { from: "online", to: "stale" })).toBe(2);
+    expect(value(families, name, { from: "online", to: "other" })).toBe(1);
+    expect(value(families, "runbeat_alerts_open", { severity: "critical" })).toBe(0);
+  });
+
+  it("tell how long heartbeats are on their way, and the pictures of all", async () => {
+    const { api, scrape } = await given();
+    api.rows.beat({ runner: DAY, fps: 25, ts: T - 400, last_heartbeat_at: T });
+    api.rows.beat({ runner: "camera/yard/hd", fps: 5, ts: T + 9_000, last_heartbeat_at: T });
+    const families = await scrape();
+    const name = "runbeat_heartbeat_delay_seconds";
+    expect(value(families, "runbeat_frames_per_second", { kind: "camera" })).toBe(30);
+    expect(value(families, `${name}_count`, { kind: "camera" })).toBe(2);
+    expect(value(families, `${name}_sum`, { kind: "camera" })).toBeCloseTo(0.4);
+  });
+
   it("say how far each projection is", async () => {
     const { api, scrape } = await given();
     api.rows.checkpoint({ projection: "latest_heartbeat", seq: 10 });
