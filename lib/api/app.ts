@@ -4,6 +4,7 @@ import type { Prefixes } from "../core/subject.ts";
 import type { Api, ApiLog, RulesSource } from "./api.ts";
 import { addExplainRoute } from "./explain.ts";
 import { addAlertRoutes } from "./alerts.ts";
+import { addDashboardPage } from "./dashboard-page.ts";
 import { addHealthRoutes } from "./health.ts";
 import { addHeartbeatRoutes } from "./heartbeats.ts";
 import { addHistoryRoutes } from "./history.ts";
@@ -106,4 +107,5 @@ function addRoutes(api: Api): void {
   addMetricRoutes(api);
   addOpenApiRoute(api);
   addReferencePage(api);
+  addDashboardPage(api);
 }

@@ -43,7 +43,6 @@ function folder(): string {
 export function addReferencePage(api: Api): void {
   const { app } = api.router;
   const place = folder();
-  app.get("/", (c) => c.redirect("/docs"));
   for (const [path, file, type] of FILES) {
     const content = readFileSync(join(place, file));
     const tag = `"${createHash("sha1").update(content).digest("base64url")}"`;

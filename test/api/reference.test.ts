@@ -76,11 +76,6 @@ describe("/openapi.json", () => {
 });
 
 describe("/docs", () => {
-  it("is where the root leads", async () => {
-    const response = await api.app.request("/");
-    expect([response.status, response.headers.get("location")]).toEqual([302, "/docs"]);
-  });
-
   it("needs nothing from elsewhere, and may load nothing from elsewhere", async () => {
     const response = await api.app.request("/docs");
     const html = await response.text();

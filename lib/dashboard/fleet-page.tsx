@@ -1,0 +1,94 @@
+import type { JSX } from "preact";
+import { useMemo, useRef } from "preact/hooks";
+import { CountStrip } from "./count-strip.tsx";
+import { FilterBar } from "./filter-bar.tsx";
+import { FleetTable } from "./fleet-table.tsx";
+import { arrange } from "./fleet-view.ts";
+import type { Line } from "./fleet-view.ts";
+import { useAnswer, useShared, useTick } from "./hooks.ts";
+import type { EventItem, ListAnswer } from "./items.ts";
+import { placeText } from "./place.ts";
+import { changesByRunner } from "./status-strip.ts";
+import type { Change } from "./status-strip.ts";
+
+/** Ages tick and changed rows show. */
+const RENDER_EVERY_MS = 250;
+/** Rows change places no more often than this: a table that never stands still can't be read. */
+const ARRANGE_EVERY_MS = 1_000;
+const HOUR_MS = 3_600_000;
+const CHANGES_EVERY_MS = 60_000;
+
+export function FleetPage(): JSX.Element {
+  useTick(RENDER_EVERY_MS);
+  const lines = useLines();
+  const changes = useChanges();
+  const shown = lines.filter(({ type }) => type === "runner").length;
+  const { fleet } = useShared();
+  return (
+    <main class="fleet">
+      <h1 class="hidden">Fleet</h1>
+      <CountStrip />
+      <FilterBar shown={shown} />
+      {shown === 0 && fleet.summary !== undefined ? (
+        <p class="empty">
+          {fleet.runners.size === 0
+            ? "No runner was ever heard of. Send a heartbeat, or name runners in the fleet file."
+            : "No runner fits these filters."}
+        </p>
+      ) : (
+        <FleetTable lines={lines} changes={changes} />
+      )}
+    </main>
+  );
+}
+
+/** Arranged anew when the question changes, and else once a second; rows show what is newest. */
+function useLines(): readonly Line[] {
+  const { fleet, place } = useShared();
+  const known = useRef<
+    { asked: string; at: number; size: number; lines: readonly Line[] } | undefined
+  >(undefined);
+  const asked = placeText(place);
+  const now = performance.now();
+  const last = known.current;
+  const size = fleet.runners.size;
+  const isOld =
+    last === undefined ||
+    last.asked !== asked ||
+    now - last.at > ARRANGE_EVERY_MS ||
+    // While the first snapshot comes in, and when a moment of the past has been loaded.
+    last.size !== size;
+  if (isOld) {
+    const lines = arrange(fleet.runners.values(), place.query);
+    known.current = { asked, at: now, size, lines };
+    return lines;
+  }
+  return last.lines.map((line) => {
+    if (line.type === "group") return line;
+    const item = fleet.runners.get(line.item.runner);
+    return item === undefined || item === line.item ? line : { type: "runner", item };
+  });
+}
+
+/** Changes of statuses within the last hour: those before this page was opened are asked for. */
+function useChanges(): ReadonlyMap<string, readonly Change[]> {
+  const { fleet, place } = useShared();
+  const { at } = place;
+  const before = useAnswer<ListAnswer<EventItem>>(
+    "/api/v1/timeline",
+    {
+      type: "status_changed",
+      from: new Date((at ?? fleet.now()) - HOUR_MS).toISOString().replace(/:\d\d\.\d+Z$/, ":00Z"),
+      limit: 1_000,
+      at: at === undefined ? undefined : new Date(at).toISOString(),
+    },
+    at === undefined ? CHANGES_EVERY_MS : undefined,
+  ).answer;
+  const newest = fleet.events.at(-1)?.seq ?? 0;
+  return useMemo(() => {
+    const events = new Map<number, EventItem>();
+    for (const event of before?.items ?? []) events.set(event.seq, event);
+    if (at === undefined) for (const event of fleet.events) events.set(event.seq, event);
+    return changesByRunner(events.values());
+  }, [before, newest, at]);
+}

@@ -1,0 +1,113 @@
+import type { JSX } from "preact";
+import { STATUS_SEVERITY, STATUSES } from "../core/status.ts";
+import { placeOf, useShared } from "./hooks.ts";
+import type { Line } from "./fleet-view.ts";
+import type { RunnerItem } from "./items.ts";
+import { HealthMark, Link, StatusMark, STATUS_GLYPHS, Strip } from "./marks.tsx";
+import { stripOf } from "./status-strip.ts";
+import type { Change } from "./status-strip.ts";
+import { mainFigure, sinceText, SKEW_WARN_MS, skewText } from "./text.ts";
+
+const HOUR_MS = 3_600_000;
+const NO_CHANGES: readonly Change[] = [];
+
+interface RowPlace {
+  readonly index: number;
+  readonly top: number;
+  readonly isActive: boolean;
+}
+
+interface RowProps extends RowPlace {
+  readonly item: RunnerItem;
+  readonly changes: readonly Change[] | undefined;
+  readonly now: number;
+}
+
+export function FleetRow({ item, changes, now, ...place }: RowProps): JSX.Element {
+  const shared = useShared();
+  const restarts = item.process?.restarts ?? 0;
+  const skew = item.clock_skew_ms;
+  const strip = stripOf(item, changes ?? NO_CHANGES, { now, lengthMs: HOUR_MS });
+  return (
+    <div {...rowAttributes(place)} class={`row line ${place.isActive ? "active" : ""}`}>
+      <span role="gridcell" class="c-status">
+        <StatusMark status={item.status} />
+      </span>
+      <span role="gridcell" class="c-runner">
+        <Link to={placeOf(shared, { name: "runner", runner: item.runner })} tabIndex={-1}>
+          {item.runner}
+        </Link>
+        <Flags item={item} />
+        {item.last_error !== "" && <span class="error">{item.last_error}</span>}
+      </span>
+      <span role="gridcell" class="c-host">
+        {item.process?.host ?? ""}
+      </span>
+      <span role="gridcell" class="c-seen">
+        {sinceText(item.last_heartbeat_at, now)}
+      </span>
+      <span role="gridcell" class="c-health">
+        <HealthMark health={item.health} />
+      </span>
+      <span role="gridcell" class="c-figure">
+        {mainFigure(item)}
+      </span>
+      <span role="gridcell" class={`c-restarts ${restarts === 0 ? "dim" : ""}`}>
+        {restarts}
+      </span>
+      <span role="gridcell" class={`c-skew ${Math.abs(skew ?? 0) < SKEW_WARN_MS ? "dim" : "bad"}`}>
+        {skewText(skew)}
+      </span>
+      <span role="gridcell" class="c-hour">
+        <Strip spans={strip} label={stripLabel(strip.length, item)} />
+      </span>
+    </div>
+  );
+}
+
+function stripLabel(spans: number, { status }: RunnerItem): string {
+  return spans <= 1 ? `${status} all the time` : `${spans - 1} changes in the last hour`;
+}
+
+function Flags({ item }: { readonly item: RunnerItem }): JSX.Element {
+  return (
+    <>
+      {item.duplicate && <em class="flag bad">duplicate</em>}
+      {item.paused && <em class="flag">paused</em>}
+    </>
+  );
+}
+
+type GroupLine = Extract<Line, { type: "group" }>;
+
+interface GroupProps extends RowPlace {
+  readonly group: GroupLine;
+  readonly columns: number;
+}
+
+const WORST_FIRST = STATUSES.toSorted((a, b) => STATUS_SEVERITY[a] - STATUS_SEVERITY[b]);
+
+export function GroupRow({ group, columns, ...place }: GroupProps): JSX.Element {
+  return (
+    <div {...rowAttributes(place)} class="row group">
+      <span role="gridcell" aria-colspan={columns}>
+        <b>{group.name}</b> <span class="dim">{group.size}</span>{" "}
+        {WORST_FIRST.filter((status) => group.counts[status] > 0).map((status) => (
+          <span key={status} class={`mark s-${status}`}>
+            {STATUS_GLYPHS[status]} {group.counts[status]} {status}
+          </span>
+        ))}
+      </span>
+    </div>
+  );
+}
+
+function rowAttributes({ index, top, isActive }: RowPlace) {
+  return {
+    role: "row",
+    id: `row-${index}`,
+    "aria-rowindex": index + 2,
+    "aria-selected": isActive,
+    style: { transform: `translateY(${top}px)` },
+  } as const;
+}
