@@ -103,7 +103,7 @@ function withNameAndStrip(
 ): TopColumn[] {
   const taken = fixed.reduce((sum, column) => sum + column.width + GAP, MARK_COLUMNS);
   const left = looks.width - taken;
-  const longest = Math.max(16, ...facts.rows.map(({ runner }) => runner.length));
+  const longest = facts.rows.reduce((most, { runner }) => Math.max(most, runner.length), 16);
   const hasStrip = left >= 20 + GAP + MIN_STRIP_CELLS;
   const name = hasStrip
     ? Math.min(longest, MAX_NAME_COLUMNS, left - GAP - MIN_STRIP_CELLS)
