@@ -9,7 +9,7 @@ import { startStandingVerify } from "../lib/operator/standing-verify.ts";
 import type { Projector } from "../lib/projector/projector.ts";
 import { spawnGroup } from "../lib/runner/child-group.ts";
 import type { SqliteDatabase } from "../lib/store/open.ts";
-import { projections } from "../projections/index.ts";
+import type { AnyProjection } from "../projections/projection.ts";
 import type { Context } from "./context.ts";
 import { flagEnvironment } from "./flag-environment.ts";
 import { prefixesOf } from "./stream-options.ts";
@@ -21,12 +21,13 @@ interface Running {
   readonly nc: NatsConnection;
   readonly db: SqliteDatabase;
   readonly projector: Projector;
+  readonly projections: readonly AnyProjection[];
 }
 
 /** @param opened what is closed at the end; what is started here is added. */
 export function startUpkeep(
   context: Context,
-  { nc, db, projector }: Running,
+  { nc, db, projector, projections }: Running,
   opened: (() => Promise<unknown>)[],
 ): void {
   const { settings, paths, log } = context;

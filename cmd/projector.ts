@@ -73,7 +73,7 @@ async function run(context: Context): Promise<void> {
       log,
     });
     opened.push(() => projector.close());
-    startUpkeep(context, { nc, db, projector }, opened);
+    startUpkeep(context, { nc, db, projector, projections }, opened);
     const marks = startMarksThread(context);
     opened.push(() => marks.close());
     void projector.caughtUp.then(() => log.info("every stream is folded up to its end"));

@@ -25,10 +25,9 @@ interface Asked {
 /** @param names of the projections, as they were asked for. */
 export function rebuildText(report: RebuildReport, names: readonly string[], asked: Asked): string {
   const own = ["runbeat rebuild", ...names].join(" ");
-  const resumed =
-    report.resumed.length === 0
-      ? []
-      : [`Went on from an earlier rebuild: ${report.resumed.join(", ")}`, ""];
+  const isWhole = report.resumed.length === report.tables.length;
+  const went = `Went on from an earlier rebuild${isWhole ? "" : `: ${report.resumed.join(", ")}`}`;
+  const resumed = report.resumed.length === 0 || report.tables.length === 0 ? [] : [went, ""];
   const tables = report.tables.flatMap(tableLines);
   return `${[...resumed, ...tables, ...ending(report, own, asked)].join("\n")}\n`;
 }
@@ -91,7 +90,8 @@ function differenceLine({ row, column, live, folded, firstSeq, lastSeq }: Differ
 }
 
 function shown(value: unknown): string {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
+  const isPlain = typeof value === "string" && value !== "";
+  const text = isPlain ? value : JSON.stringify(value);
   return text.length > MAX_VALUE_CHARS ? `${text.slice(0, MAX_VALUE_CHARS - 1)}…` : text;
 }
 

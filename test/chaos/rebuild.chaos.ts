@@ -1,4 +1,4 @@
-/** The long form: `npm run chaos`; CHAOS_REBUILD_ROUNDS, CHAOS_REBUILD_RATE (a second), CHAOS_SEED. */
+/** The long form: `npm run chaos`; CHAOS_SEED, CHAOS_REBUILD_ROUNDS, _RATE (a second), _RUNNERS. */
 import { expect, test } from "vitest";
 import { runRebuildChaos } from "./rebuild-rounds.ts";
 
@@ -10,7 +10,7 @@ test("many rebuilds killed at random instants under load lose nothing, and show 
   const { folder, findings } = await runRebuildChaos({
     rounds: Number(process.env["CHAOS_REBUILD_ROUNDS"] ?? ROUNDS),
     heartbeatsPerSec: Number(process.env["CHAOS_REBUILD_RATE"] ?? 5_000),
-    runners: 2_000,
+    runners: Number(process.env["CHAOS_REBUILD_RUNNERS"] ?? 2_000),
     seed,
     say: (line) => process.stderr.write(`${line}\n`),
   });
