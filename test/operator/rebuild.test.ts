@@ -3,6 +3,7 @@ import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { CLEAR_VIEW, DEFAULT_THRESHOLDS } from "../../lib/core/status.ts";
 import { DEFAULT_PREFIXES } from "../../lib/core/subject.ts";
 import { rebuild } from "../../lib/operator/rebuild.ts";
 import type { RebuildOptions, RebuildReport } from "../../lib/operator/rebuild.ts";
@@ -10,6 +11,7 @@ import { verify } from "../../lib/operator/verify.ts";
 import { startProjector } from "../../lib/projector/projector.ts";
 import type { Projector } from "../../lib/projector/projector.ts";
 import { openDatabase } from "../../lib/store/open.ts";
+import { openReadModels } from "../../lib/store/read-models.ts";
 import type { SqliteDatabase } from "../../lib/store/open.ts";
 import { latestHeartbeat } from "../../projections/latest-heartbeat.ts";
 import { projections } from "../../projections/index.ts";
@@ -139,6 +141,24 @@ describe("a rebuild", () => {
     await foldedUpTo(await beat("camera.a.hd", { pid: 1 }), "process_heartbeat");
     expect(counts()).toEqual([{ runner: "camera/a/hd", heartbeat_count: 2 }]);
     await expectRight();
+  });
+
+  test("who holds the fleet in memory reads the new rows, though no message came", async () => {
+    await start();
+    await foldedUpTo(await beat("camera.a.hd", { pid: 1, health: "healthy" }));
+    db.exec("update latest_heartbeat set health = 'unhealthy'");
+    const file = join(dir, "runbeat.db");
+    const models = openReadModels({ file, thresholds: DEFAULT_THRESHOLDS });
+    try {
+      const moment = { now: Date.now(), view: CLEAR_VIEW };
+      const health = () => models.summary(moment).health;
+      expect(health()).toMatchObject({ healthy: 0, unhealthy: 1 });
+      await rebuildNow();
+      await waitFor(() => health().healthy === 1, { what: "the new row" });
+      expect(health()).toMatchObject({ healthy: 1, unhealthy: 0 });
+    } finally {
+      models.close();
+    }
   });
 
   test("works without a projector, and for one projection alone", async () => {
