@@ -9,6 +9,7 @@ import { measureClients } from "./clients.ts";
 import { measureColdStart } from "./cold-start.ts";
 import { Figures, machine } from "./figures.ts";
 import { measureLive } from "./live.ts";
+import { measurePast } from "./past.ts";
 import { measureRebuild } from "./rebuild.ts";
 import { fill, openStage } from "./stage.ts";
 
@@ -19,6 +20,7 @@ const { values } = parseArgs({
   options: {
     json: { type: "boolean", default: false },
     messages: { type: "string", default: "1000000" },
+    hours: { type: "string", default: "24" },
     part: { type: "string", multiple: true, default: PARTS },
     "nats-server": { type: "string" },
   },
@@ -39,6 +41,8 @@ try {
   if (wants("clients")) await measureClients(stage, figures);
   if (wants("cold")) await measureColdStart(stage, figures);
   if (wants("api")) await measureApi(stage, figures);
+  // A day takes its time: only where it is asked for.
+  if (wants("past")) await measurePast(stage, figures, Number(values.hours));
 } finally {
   await stage.close();
 }

@@ -10,7 +10,7 @@ import type { JetStreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { projectRoot } from "../../config/project-root.ts";
-import { DEFAULT_PREFIXES, streamName } from "../../lib/core/subject.ts";
+import { DEFAULT_PREFIXES, STREAM_KEYS, streamName } from "../../lib/core/subject.ts";
 import type { StreamKey } from "../../lib/core/subject.ts";
 import { reconcileStreams } from "../../lib/nats/streams.ts";
 import { bodyOf, subjectOf } from "./fleet-load.ts";
@@ -57,21 +57,25 @@ export async function openStage(binary: string): Promise<Stage> {
   };
 }
 
+export function streamLimits(): Record<StreamKey, typeof LIMITS> {
+  const limits = STREAM_KEYS.map((key) => [key, LIMITS]);
+  return Object.fromEntries(limits) as Record<StreamKey, typeof LIMITS>;
+}
+
 export async function makeStreams(nc: NatsConnection): Promise<void> {
-  const keys: StreamKey[] = ["heartbeats", "snapshots", "events", "alerts", "quarantine"];
-  const limits = Object.fromEntries(keys.map((key) => [key, LIMITS])) as Record<
-    StreamKey,
-    typeof LIMITS
-  >;
-  await reconcileStreams(nc, { prefixes: DEFAULT_PREFIXES, limits });
+  await reconcileStreams(nc, { prefixes: DEFAULT_PREFIXES, limits: streamLimits() });
 }
 
 /** Empties every stream and makes them anew. */
 export async function resetStreams({ nc, jsm }: Stage): Promise<void> {
+  await deleteStreams(jsm);
+  await makeStreams(nc);
+}
+
+export async function deleteStreams(jsm: JetStreamManager): Promise<void> {
   const names: string[] = [];
   for await (const name of jsm.streams.names()) names.push(name);
   for (const name of names) await jsm.streams.delete(name);
-  await makeStreams(nc);
 }
 
 /** Fills the heartbeat stream: `perRunner` heartbeats of each of `runners` runners. */

@@ -40,7 +40,7 @@ export async function plainFold(
         if (row !== undefined) rows.set(key, row);
       },
     });
-    tables[projection.table.name] = sorted(projection, [...rows.values()].map(plain));
+    tables[projection.table.name] = sorted(projection, [...rows.values()].map(plainRow));
   }
   return tables;
 }
@@ -58,7 +58,7 @@ export function tablesOf(db: SqliteDatabase, projections: readonly AnyProjection
 }
 
 /** As a database keeps it. */
-function plain(row: Row): Row {
+export function plainRow(row: Row): Row {
   const entries = Object.entries(row).map(([column, value]) => [
     column,
     typeof value === "object" && value !== null ? JSON.stringify(value) : value,

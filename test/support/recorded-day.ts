@@ -37,6 +37,8 @@ export interface RecordedDayOptions {
   readonly durationMs: number;
   /** How often each runner beats; 10 unless given. */
   readonly everySec?: number;
+  /** The window of snapshots; 60 unless given. */
+  readonly snapshotEverySec?: number;
   /** Of every stream's first message; 1 unless given. */
   readonly firstSeq?: number;
   /** How much happens: chances are multiplied by it; 1 unless given. */
@@ -139,7 +141,8 @@ class Recording {
     }
     const { heartbeat } = decoded;
     const state = runner.keptAt === undefined ? undefined : { keptAt: runner.keptAt };
-    if (sample(state, heartbeat, timeMs, SNAPSHOT_EVERY_SEC) === undefined) return;
+    const everySec = this.#options.snapshotEverySec ?? SNAPSHOT_EVERY_SEC;
+    if (sample(state, heartbeat, timeMs, everySec) === undefined) return;
     runner.keptAt = timeMs;
     const body = JSON.stringify(snapshotBody({ ts: timeMs, heartbeatSeq: seq, heartbeat }));
     yield this.#message("snapshots", timeMs, snapshotSubject(DEFAULT_PREFIXES, runner.id), {
