@@ -63,8 +63,8 @@ afterAll(async () => {
 
 const faults: string[] = [];
 
-afterEach(() => {
-  for (const context of browser.contexts()) void context.close();
+afterEach(async () => {
+  await Promise.all(browser.contexts().map(async (context) => await context.close()));
   if (faults.length > 0) throw new Error(`the page failed: ${faults.splice(0).join("; ")}`);
 });
 
