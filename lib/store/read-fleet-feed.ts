@@ -14,13 +14,17 @@ export interface SlotChanges {
  */
 export class FleetFeed {
   private table: FleetTable | undefined;
+  private origin = "";
   /** Statuses as they were told last. */
   private told = new Uint8Array(0);
 
-  /** @param withStatuses whether all statuses are looked at too, which costs a pass over the fleet. */
-  poll(table: FleetTable, moment: Moment, withStatuses: boolean): SlotChanges {
+  /**
+   * @param origin what the table's rows are made by and from.
+   * @param withStatuses whether all statuses are looked at too, which costs a pass over the fleet.
+   */
+  poll(table: FleetTable, origin: string, moment: Moment, withStatuses: boolean): SlotChanges {
     table.useView(moment);
-    if (table !== this.table) return this.begin(table, moment);
+    if (table !== this.table) return this.begin(table, origin, moment);
     const touched = table.takeTouched();
     this.grow(table);
     for (const slot of touched) this.told[slot] = table.statusAt(slot, moment.now);
@@ -29,9 +33,11 @@ export class FleetFeed {
   }
 
   /** The tables were read anew, mostly for a few rows: only what differs is told. */
-  private begin(table: FleetTable, moment: Moment): SlotChanges {
+  private begin(table: FleetTable, origin: string, moment: Moment): SlotChanges {
     const { table: before, told } = this;
+    const isComparable = this.origin === origin;
     this.table = table;
+    this.origin = origin;
     this.told = new Uint8Array(table.columns.status.length);
     table.track();
     const slots: number[] = [];
@@ -40,6 +46,7 @@ export class FleetFeed {
       this.told[slot] = status;
       const old = before?.slotOf(record.runner);
       const isSame =
+        isComparable &&
         before !== undefined &&
         old !== undefined &&
         told[old] === status &&

@@ -116,6 +116,11 @@ export class FleetIndex {
     return this.isBehind ? Math.min(folded, Math.max(this.marks.beats, this.readUpTo)) : folded;
   }
 
+  /** What its tables are made by and from: rows of another origin may differ in anything. */
+  get origin(): string {
+    return `${this.lane} ${this.sources?.origin ?? ""}`;
+  }
+
   get lane(): ServedLane {
     return this.sources?.lane ?? "main";
   }

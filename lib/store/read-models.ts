@@ -166,7 +166,7 @@ class SqliteReadModels implements ReadModels {
 
   changes(moment: Moment, withStatuses: boolean) {
     return this.withFleet(({ index }, table) => {
-      const { slots, vanished } = this.feed.poll(table, moment, withStatuses);
+      const { slots, vanished } = this.feed.poll(table, index.origin, moment, withStatuses);
       const runners = slots.map((slot) => table.record(slot).runner);
       return { runners, vanished, seq: index.seq };
     });

@@ -112,6 +112,20 @@ describe("the live stream", () => {
     expect(listener.of("runner")).toEqual([]);
   });
 
+  it("tells rows that a rebuild changed, though no message is newer", async () => {
+    const { rows, follow } = await live();
+    rows.beat({ runner: runner(1), seq: 1 });
+    rows.checkpoint({ projection: "latest_heartbeat", seq: 1, generation: 1 });
+    const listener = await follow();
+    await untilTold(listener, "snapshot");
+    rows.db.transaction(() => {
+      rows.db.prepare("update latest_heartbeat set seq = 5").run();
+      rows.checkpoint({ projection: "latest_heartbeat", seq: 1, generation: 2 });
+    })();
+    await untilTold(listener, "runner");
+    expect(fleetOf(listener)).toEqual({ [runner(1)]: 5 });
+  });
+
   it("tells every event once, also to one that comes back", async () => {
     const { rows, follow } = await live();
     const happen = (seq: number): void => {
