@@ -140,48 +140,43 @@ function isPause(row: LatestHeartbeatRow, message: HeartbeatMessage): boolean {
   return message.time - row.last_heartbeat_at > PAUSE_INTERVALS * interval * 1000;
 }
 
-/** Another heartbeat of the current process; the heavy part last seen stays, with its own age. */
-function beat(row: LatestHeartbeatRow, message: HeartbeatMessage): LatestHeartbeatRow {
+/**
+ * Another heartbeat of the current process, into a row of one's own; the heavy part last seen
+ * stays, with its own age.
+ */
+function absorb(row: LatestHeartbeatRow, message: HeartbeatMessage): void {
   const { heartbeat, seq, time } = message;
-  const isHeavy = hasHeavyPart(heartbeat);
-  return {
-    runner: row.runner,
-    kind: row.kind,
-    name: row.name,
-    profile: row.profile,
-    host: row.host === UNKNOWN_HOST ? heartbeat.host : row.host,
-    pid: row.pid,
-    started_at: row.started_at === 0 ? heartbeat.startedAt : row.started_at,
-    clock_offset_ms: row.clock_offset_ms,
-    process_first_at: row.process_first_at,
-    beating_since: isPause(row, message) ? time : row.beating_since,
-    last_heartbeat_at: time,
-    ts: heartbeat.ts,
-    seq: heartbeat.seq,
-    interval_sec: heartbeat.intervalSec ?? row.interval_sec,
-    health: heartbeat.health,
-    fps: heartbeat.fps,
-    detected: heartbeat.detected,
-    matched: heartbeat.matched,
-    latency_ms: heartbeat.latencyMs,
-    last_error: heartbeat.lastError,
-    last_error_at: heartbeat.lastError === "" ? row.last_error_at : time,
-    camera_state: heartbeat.cameraState,
-    checks: heartbeat.checks ?? row.checks,
-    metrics: heartbeat.metrics ?? row.metrics,
-    labels: heartbeat.labels ?? row.labels,
-    resources: heartbeat.resources ?? row.resources,
-    detail: heartbeat.detail ?? row.detail,
-    heavy_at: isHeavy ? time : row.heavy_at,
-    heavy_seq: isHeavy ? seq : row.heavy_seq,
-    rival_at: row.rival_at,
-    rival_host: row.rival_host,
-    rival_pid: row.rival_pid,
-    rival_started_at: row.rival_started_at,
-    superseded: row.superseded,
-    first_seq: row.first_seq,
-    last_seq: seq,
-  };
+  if (row.host === UNKNOWN_HOST) row.host = heartbeat.host;
+  if (row.started_at === 0) row.started_at = heartbeat.startedAt;
+  // Before the heartbeat's own time and interval take the place of the last ones.
+  if (isPause(row, message)) row.beating_since = time;
+  row.last_heartbeat_at = time;
+  row.ts = heartbeat.ts;
+  row.seq = heartbeat.seq;
+  row.interval_sec = heartbeat.intervalSec ?? row.interval_sec;
+  row.health = heartbeat.health;
+  row.fps = heartbeat.fps;
+  row.detected = heartbeat.detected;
+  row.matched = heartbeat.matched;
+  row.latency_ms = heartbeat.latencyMs;
+  row.last_error = heartbeat.lastError;
+  if (heartbeat.lastError !== "") row.last_error_at = time;
+  row.camera_state = heartbeat.cameraState;
+  row.last_seq = seq;
+  if (!hasHeavyPart(heartbeat)) return;
+  row.checks = heartbeat.checks ?? row.checks;
+  row.metrics = heartbeat.metrics ?? row.metrics;
+  row.labels = heartbeat.labels ?? row.labels;
+  row.resources = heartbeat.resources ?? row.resources;
+  row.detail = heartbeat.detail ?? row.detail;
+  row.heavy_at = time;
+  row.heavy_seq = seq;
+}
+
+function beat(row: LatestHeartbeatRow, message: HeartbeatMessage): LatestHeartbeatRow {
+  const own = { ...row };
+  absorb(own, message);
+  return own;
 }
 
 /** A heartbeat of an older process: it shows that there are two, and changes nothing else. */
@@ -236,6 +231,11 @@ export const latestHeartbeat: Projection<"heartbeats", LatestHeartbeatRow> = {
   },
   key: (message) => message.runner.runner,
   keyValues: (message) => [message.runner.runner],
+  absorb: (row, message) => {
+    if (!isSameProcess(row, message.heartbeat)) return false;
+    absorb(row, message);
+    return true;
+  },
   evolve: (row, message) => {
     if (row === undefined) return begin(undefined, message);
     if (isSameProcess(row, message.heartbeat)) return beat(row, message);

@@ -23,6 +23,16 @@ function first(message: HeartbeatMessage): ProcessHeartbeatRow {
   };
 }
 
+/** Another heartbeat of the process, into a row of one's own. */
+function absorb(row: ProcessHeartbeatRow, { heartbeat, seq, time }: HeartbeatMessage): void {
+  row.last_heartbeat_at = time;
+  row.last_error = heartbeat.lastError;
+  if (heartbeat.lastError !== "") row.last_error_at = time;
+  row.interval_sec = heartbeat.intervalSec ?? row.interval_sec;
+  row.heartbeat_count += 1;
+  row.last_seq = seq;
+}
+
 /** One row per process that beats: the heartbeat half of `running_process`. */
 export const processHeartbeat: Projection<"heartbeats", ProcessHeartbeatRow> = {
   name: "process_heartbeat",
@@ -43,25 +53,14 @@ export const processHeartbeat: Projection<"heartbeats", ProcessHeartbeatRow> = {
     heartbeat.pid,
     heartbeat.startedAt,
   ],
+  absorb: (row, message) => {
+    absorb(row, message);
+    return true;
+  },
   evolve: (row, message) => {
     if (row === undefined) return first(message);
-    const { heartbeat, seq, time } = message;
-    return {
-      runner: row.runner,
-      kind: row.kind,
-      name: row.name,
-      profile: row.profile,
-      host: row.host,
-      pid: row.pid,
-      started_at: row.started_at,
-      first_heartbeat_at: row.first_heartbeat_at,
-      last_heartbeat_at: time,
-      last_error: heartbeat.lastError,
-      last_error_at: heartbeat.lastError === "" ? row.last_error_at : time,
-      interval_sec: heartbeat.intervalSec ?? row.interval_sec,
-      heartbeat_count: row.heartbeat_count + 1,
-      first_seq: row.first_seq,
-      last_seq: seq,
-    };
+    const own = { ...row };
+    absorb(own, message);
+    return own;
   },
 };

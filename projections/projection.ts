@@ -85,6 +85,12 @@ export interface Projection<S extends FoldedStream, Row extends object> {
   key(message: MessageOf[S]): string | undefined;
   keyValues(message: MessageOf[S]): KeyValues;
   evolve(row: Row | undefined, message: MessageOf[S]): Row | undefined;
+  /**
+   * The same into a row that is nobody else's, which is changed: with a backlog most rows are
+   * overwritten many times before anybody reads them. False, and the row as it was, where only
+   * `evolve` can tell. Must not throw.
+   */
+  absorb?(row: Row, message: MessageOf[S]): boolean;
 }
 
 /** A projection whose types are of no concern to the one that holds it. */

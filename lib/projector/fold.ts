@@ -125,7 +125,10 @@ export class Fold {
     const key = projection.key(message);
     if (key === undefined) return;
     const entry = this.#entry(key, message);
-    const row = projection.evolve(entry.row, message);
+    // A row that this batch has made already is ours until it is written.
+    const { isDirty, row: before } = entry;
+    if (isDirty && before !== undefined && projection.absorb?.(before, message) === true) return;
+    const row = projection.evolve(before, message);
     if (row === undefined) return;
     if (!entry.isDirty) {
       entry.isDirty = true;
