@@ -52,6 +52,11 @@ export class LiveClient {
     if (isGzip) out.write(gzipHeader());
   }
 
+  /** The only ones it follows; none where it follows others by other marks. */
+  get runners(): ReadonlySet<string> {
+    return this.wish.runners;
+  }
+
   wants(runner: string): boolean {
     const { kinds, runners } = this.wish;
     if (runners.size > 0 && !runners.has(runner)) return false;

@@ -27,6 +27,12 @@ const PART_EVENTS = 500;
 /** Whoever has missed more events than these begins anew. */
 const MAX_MISSED_EVENTS = 10_000;
 
+/** Items that are kept at hand for the next client. */
+const MAX_ITEMS = 4_000;
+
+/** How far somebody has come. */
+type Progress = Pick<LivePlace, "version" | "eventSeq">;
+
 /** The texts of what is sent, made where the routes make theirs. */
 export interface LiveTexts {
   /** A runner's item; undefined for one that lists don't show. */
@@ -52,20 +58,6 @@ export interface LiveHubOptions {
   readonly onFault: (error: unknown) => void;
 }
 
-/** What changed since the last look: told to all who are up to date and want everything at once. */
-class Changes {
-  readonly entries: readonly LiveEntry[];
-  chunk: LiveChunk | undefined;
-
-  constructor(entries: readonly LiveEntry[]) {
-    this.entries = entries;
-  }
-
-  concern(client: LiveClient): boolean {
-    return this.entries.some(({ runner }) => client.wants(runner));
-  }
-}
-
 export class LiveHub {
   /** Clients that were dropped because they took nothing. */
   dropped = 0;
@@ -73,6 +65,12 @@ export class LiveHub {
   frames = 0;
   private readonly options: LiveHubOptions;
   private readonly clients = new Set<LiveClient>();
+  /** Those that follow single runners, by runner: what concerns nobody costs nothing. */
+  private readonly followers = new Map<string, Set<LiveClient>>();
+  /** Clients that lack something, all but those who wait for nothing but the next change. */
+  private readonly behind = new Set<LiveClient>();
+  /** Items of the newest changes, for as long as they are the newest. */
+  private readonly items = new Map<LiveEntry, string | undefined>();
   private readonly name = randomUUID().replaceAll("-", "");
   private beginnings = 1;
   private readonly log = new LiveLog();
@@ -106,6 +104,10 @@ export class LiveHub {
    */
   add(client: LiveClient, place: LivePlace | undefined, isReturning: boolean): void {
     this.clients.add(client);
+    for (const runner of client.runners) {
+      const followers = this.followers.get(runner) ?? new Set();
+      this.followers.set(runner, followers.add(client));
+    }
     const resumes = place !== undefined && this.canResume(place);
     if (resumes) {
       client.epoch = place.epoch;
@@ -123,6 +125,11 @@ export class LiveHub {
 
   remove(client: LiveClient): void {
     this.clients.delete(client);
+    this.behind.delete(client);
+    for (const runner of client.runners) {
+      const followers = this.followers.get(runner);
+      if (followers?.delete(client) === true && followers.size === 0) this.followers.delete(runner);
+    }
     if (this.clients.size > 0) return;
     clearInterval(this.timer);
     this.timer = undefined;
@@ -135,9 +142,10 @@ export class LiveHub {
 
   close(): void {
     this.isClosed = true;
-    for (const client of this.clients) client.end();
-    this.clients.clear();
-    clearInterval(this.timer);
+    for (const client of this.clients) {
+      client.end();
+      this.remove(client);
+    }
   }
 
   private get epoch(): string {
@@ -158,6 +166,7 @@ export class LiveHub {
     client.snapshot = [...this.log.runners()].filter((runner) => client.wants(runner)).toSorted();
     if (why !== undefined) this.send(client, "reset", JSON.stringify({ reason: why }));
     if (client.snapshot.length === 0) this.sendSnapshot(client, this.options.monitor.moment());
+    this.behind.add(client);
   }
 
   private guarded(work: () => void): void {
@@ -214,47 +223,46 @@ export class LiveHub {
   }
 
   /** One chunk for all who are up to date and want everything; each of the others gets its own. */
-  private tell(before: { version: number; eventSeq: number }, moment: Moment): void {
-    if (this.log.version === before.version && this.eventSeq === before.eventSeq) {
-      for (const client of this.clients) {
-        if (client.isReady && !client.isAtHead(this.log, this.eventSeq))
-          this.catchUp(client, moment);
-      }
-      return;
+  private tell(before: Progress, moment: Moment): void {
+    if (this.log.version !== before.version || this.eventSeq !== before.eventSeq) {
+      this.items.clear();
+      this.tellChanges(before, moment);
     }
+    for (const client of this.behind) this.catchUp(client, moment);
+  }
+
+  private tellChanges(before: Progress, moment: Moment): void {
     const isShort =
       this.log.version - before.version <= PART_RUNNERS &&
       this.eventSeq - before.eventSeq <= PART_EVENTS;
-    const changes = isShort ? new Changes(this.log.after(before.version, PART_RUNNERS)) : undefined;
-    for (const client of this.clients) {
-      const isCurrent =
-        client.snapshot.length === 0 &&
-        client.version === before.version &&
-        client.eventSeq === before.eventSeq;
-      if (!client.isReady) continue;
-      if (!isCurrent || changes === undefined) this.catchUp(client, moment);
-      else if (client.wantsAll) this.tellAll(client, changes, before, moment);
-      else if (changes.concern(client) || this.eventSeq !== before.eventSeq)
-        this.catchUp(client, moment);
-      else client.version = this.log.version;
+    let chunk: LiveChunk | undefined;
+    for (const client of isShort ? this.concerned(before) : this.clients) {
+      if (this.behind.has(client)) continue;
+      client.version = before.version;
+      client.eventSeq = before.eventSeq;
+      if (client.wantsAll && client.isReady && isShort) {
+        chunk ??= this.chunkSince(before, moment);
+        client.write(chunk);
+        client.version = this.log.version;
+        client.eventSeq = this.eventSeq;
+      } else this.behind.add(client);
     }
   }
 
-  private tellAll(
-    client: LiveClient,
-    changes: Changes,
-    before: { version: number; eventSeq: number },
-    moment: Moment,
-  ): void {
-    if (changes.chunk === undefined) {
-      const place = { epoch: this.epoch, ...before };
-      const events = this.eventFrames(place, PART_EVENTS, () => true);
-      const runners = this.runnerFrames(events.place, changes.entries, moment);
-      changes.chunk = new LiveChunk(events.text + runners);
-    }
-    client.write(changes.chunk);
-    client.version = this.log.version;
-    client.eventSeq = this.eventSeq;
+  /** Whom the changes since then may interest. */
+  private *concerned(before: Progress): Generator<LiveClient> {
+    for (const client of this.clients) if (client.runners.size === 0) yield client;
+    if (this.followers.size === 0) return;
+    const events = this.options.texts.events(before.eventSeq, PART_EVENTS);
+    for (const { runner } of [...this.log.after(before.version, PART_RUNNERS), ...events])
+      yield* this.followers.get(runner) ?? [];
+  }
+
+  private chunkSince(before: Progress, moment: Moment): LiveChunk {
+    const place = { epoch: this.epoch, ...before };
+    const events = this.eventFrames(place, PART_EVENTS, () => true);
+    const entries = this.log.after(before.version, PART_RUNNERS);
+    return new LiveChunk(events.text + this.runnerFrames(events.place, entries, moment));
   }
 
   /** Sends a client what it lacks, for as long as its socket takes it. */
@@ -274,6 +282,8 @@ export class LiveHub {
       client.version = entries.at(-1)?.version ?? this.log.version;
       if (entries.length < PART_RUNNERS) client.version = this.log.version;
     }
+    if (client.isAtHead(this.log, this.eventSeq)) this.behind.delete(client);
+    else this.behind.add(client);
   }
 
   private sendSnapshot(client: LiveClient, moment: Moment): void {
@@ -304,20 +314,31 @@ export class LiveHub {
   }
 
   private runnerFrames(place: LivePlace, entries: readonly LiveEntry[], moment: Moment): string {
-    const there = entries.filter(({ isGone }) => !isGone).map(({ runner }) => runner);
-    const texts = this.options.texts.runners(there, moment);
-    const byRunner = new Map(there.map((runner, index) => [runner, texts[index]]));
+    const { epoch, eventSeq } = place;
+    this.makeItems(entries, moment);
     let text = "";
-    for (const { version, runner } of entries) {
-      const item = byRunner.get(runner);
-      const at = { epoch: place.epoch, version, eventSeq: place.eventSeq };
+    for (const entry of entries) {
+      const { version, runner } = entry;
+      const item = this.items.get(entry);
       text +=
         item === undefined
-          ? frame(at, "gone", JSON.stringify({ runner }))
-          : frame(at, "runner", redactJson(item));
+          ? frame({ epoch, version, eventSeq }, "gone", JSON.stringify({ runner }))
+          : frame({ epoch, version, eventSeq }, "runner", item);
     }
     this.frames += entries.length;
     return text;
+  }
+
+  /** Reads what is not at hand yet, all of it at once. */
+  private makeItems(entries: readonly LiveEntry[], moment: Moment): void {
+    if (this.items.size > MAX_ITEMS) this.items.clear();
+    const missing = entries.filter((entry) => !entry.isGone && !this.items.has(entry));
+    if (missing.length === 0) return;
+    const names = missing.map(({ runner }) => runner);
+    for (const [index, text] of this.options.texts.runners(names, moment).entries()) {
+      const entry = missing[index];
+      if (entry !== undefined) this.items.set(entry, text === undefined ? text : redactJson(text));
+    }
   }
 
   private eventFrames(

@@ -208,6 +208,32 @@ describe("the live stream", () => {
     expect(fleetOf(one)).toEqual({ [runner(1)]: 2 });
   });
 
+  it("tells those who follow single runners what concerns them, and nothing else", async () => {
+    const { rows, follow } = await live();
+    for (let number = 1; number <= 30; number++) rows.beat({ runner: runner(number), seq: 1 });
+    const walls = await Promise.all(
+      [1, 11, 21].map((first) =>
+        follow(
+          `?runner=${Array.from({ length: 10 }, (_, index) => runner(first + index)).join(",")}`,
+        ),
+      ),
+    );
+    for (const wall of walls) await untilTold(wall, "summary");
+    for (let round = 2; round <= 6; round++)
+      for (const number of [3, 14, 15, 15 + round])
+        rows.beat({ runner: runner(number), seq: round });
+    rows.event({ runner: runner(14), stream_seq: 1 });
+    rows.checkpoint({ projection: "timeline", seq: 1 });
+    const [one, two, three] = walls as [Listener, Listener, Listener];
+    await waitFor(() => fleetOf(one)[runner(3)] === 6 && fleetOf(two)[runner(15)] === 6);
+    await waitFor(() => fleetOf(three)[runner(21)] === 6);
+    await untilTold(two, "event");
+    expect(walls.map((wall) => Object.keys(fleetOf(wall)).length)).toEqual([10, 10, 10]);
+    expect(fleetOf(two)).toMatchObject({ [runner(17)]: 2, [runner(20)]: 5, [runner(11)]: 1 });
+    expect([one, three].flatMap((wall) => wall.of("event"))).toEqual([]);
+    expect(new Set(one.of("runner").map(({ data }) => data.runner))).toEqual(new Set([runner(3)]));
+  });
+
   it("sends a large fleet in parts, small on the wire, and the same in either form", async () => {
     const { rows, ask, follow } = await live();
     const write = rows.db.transaction(() => {
