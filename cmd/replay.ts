@@ -90,7 +90,11 @@ export function command(): Command {
     .option("--speed <speed>", "1: as it happened, 10: ten times as fast, max", speed, Infinity)
     .option("--seq", "show the stream and the sequence of each message")
     .option("--json", "one JSON object a line: stream, seq, time, subject, runner, type, data")
-    .option("--what-if <setting>", "KEY=VALUE: what would have been under it; may repeat", changes)
+    .option(
+      "--what-if <setting...>",
+      "KEY=VALUE: what would have been under it; one or several",
+      changes,
+    )
     .option("--to-subject-prefix <prefix>", "publish it all again under this prefix, for a test")
     .option("--to-nats <url>", "publish it all again on another NATS")
     .addHelpText("after", EXAMPLES)
