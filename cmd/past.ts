@@ -3,6 +3,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { thresholdsOf } from "../config/thresholds.ts";
 import type { DeclaredRunner } from "../lib/core/read-models.ts";
 import { connectNats } from "../lib/nats/connect.ts";
+import { KnownTimes } from "../lib/nats/stream-times.ts";
 import { PastStates } from "../lib/operator/past-states.ts";
 import { locateMoment, openLocated } from "../lib/operator/state-at.ts";
 import type { StateAtOptions } from "../lib/operator/state-at.ts";
@@ -30,6 +31,7 @@ export function openPast(context: Context, closers: Closers): Past {
   let declared: readonly DeclaredRunner[] = [];
   const connection = lazyConnection(context);
   const marks = openMarks(context);
+  const known = new KnownTimes();
   closers.push("the marks", () => marks?.close());
   const optionsAt = async (at: number): Promise<StateAtOptions> => ({
     nc: await connection.get(),
@@ -40,6 +42,7 @@ export function openPast(context: Context, closers: Closers): Past {
     at,
     liveFile: context.paths.databaseFile,
     marks,
+    known,
   });
   const states = new PastStates({
     locate: async (at) => await locateMoment(await optionsAt(at)),

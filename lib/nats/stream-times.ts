@@ -24,18 +24,46 @@ interface Found {
   readonly time: number;
 }
 
+/** Times that are forgotten at once where there are more. */
+const MAX_KNOWN = 20_000;
+/** A server that crashed may have lost the end of a stream and used its sequences again. */
+const MAX_KNOWN_MS = 60_000;
+
+/** Times of messages, for whoever looks for one moment after the other. */
+export class KnownTimes {
+  #found = new Map<string, Found>();
+  #begunAt = performance.now();
+
+  get(stream: string, created: string, seq: number): Found | undefined {
+    if (performance.now() - this.#begunAt > MAX_KNOWN_MS) this.#forget();
+    return this.#found.get(`${stream} ${created} ${seq}`);
+  }
+
+  set(stream: string, created: string, seq: number, found: Found): void {
+    if (this.#found.size >= MAX_KNOWN) this.#forget();
+    this.#found.set(`${stream} ${created} ${seq}`, found);
+  }
+
+  #forget(): void {
+    this.#found = new Map();
+    this.#begunAt = performance.now();
+  }
+}
+
 /**
  * The newest message of a stream at or before a moment, to the ms: its nanoseconds count for
  * nothing. Some twenty questions for ten million messages; holes in the sequences are passed over.
+ * @param known spares the questions that were asked for another moment.
  * @throws AppError `unavailable` where the stream can't be asked.
  */
 export async function sequenceAt(
   jsm: JetStreamManager,
   stream: string,
   timeMs: number,
+  known?: KnownTimes,
 ): Promise<StreamPlace> {
   try {
-    return await search(jsm, stream, timeMs);
+    return await search(jsm, stream, timeMs, known);
   } catch (error) {
     throw new AppError(
       "unavailable",
@@ -45,16 +73,25 @@ export async function sequenceAt(
   }
 }
 
-async function search(jsm: JetStreamManager, stream: string, timeMs: number): Promise<StreamPlace> {
+async function search(
+  jsm: JetStreamManager,
+  stream: string,
+  timeMs: number,
+  known?: KnownTimes,
+): Promise<StreamPlace> {
   const { state, created, config, ts = "" } = await jsm.streams.info(stream);
   const clock = clockOf(config);
   const firstSeq = Math.max(1, state.first_seq);
   const lastSeq = Math.max(state.last_seq, firstSeq - 1);
   const next = async (seq: number): Promise<Found | undefined> => {
+    const heard = known?.get(stream, created, seq);
+    if (heard !== undefined) return heard;
     const message = await jsm.direct.getMessage(stream, { seq, next_by_subj: ">" });
     if (message === null) return undefined;
     const time = clock(Math.floor(message.time.getTime()), message.header);
-    return { seq: message.seq, time };
+    const found = { seq: message.seq, time };
+    known?.set(stream, created, seq, found);
+    return found;
   };
   const first = lastSeq < firstSeq ? undefined : await next(firstSeq);
   const serverTime = importOf(config)?.endMs ?? Date.parse(ts);
@@ -82,7 +119,17 @@ async function newestUpTo(
     const found = await next(probe);
     if (found === undefined || found.seq >= end || found.time > timeMs) end = probe;
     else newest = found;
-    probe = Math.floor((newest.seq + 1 + end) / 2);
+    probe = aligned(newest.seq + 1, end);
   }
   return newest;
+}
+
+/**
+ * About the middle of a span, end not included, and the same for spans that are nearly the same:
+ * whoever looks for another moment asks for the same messages first.
+ */
+function aligned(from: number, end: number): number {
+  const middle = Math.floor((from + end) / 2);
+  const step = 2 ** Math.max(0, Math.floor(Math.log2(Math.max(1, end - from))) - 2);
+  return Math.max(from, middle - (middle % step));
 }

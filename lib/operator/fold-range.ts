@@ -2,6 +2,8 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { AppError } from "../core/errors.ts";
+import { openPullReader } from "../nats/pull-reader.ts";
+import type { PullReader } from "../nats/pull-reader.ts";
 import { openReader } from "../nats/ordered-reader.ts";
 import type { Reader } from "../nats/ordered-reader.ts";
 import type { Decoder } from "../projector/decode.ts";
@@ -12,6 +14,10 @@ import type { FoldedStream } from "../../projections/projection.ts";
 
 /** Messages folded in memory between two writes. */
 const BATCH_MESSAGES = 100_000;
+/** A stretch that is asked for message by message; longer ones come in as fast as they can. */
+const SHORT_MESSAGES = 150_000;
+/** What a pull reader takes for room at all. */
+const MIN_ROOM = 1_000;
 /** Readers that end too early, one after the other without a message, before it is given up. */
 const MAX_ATTEMPTS = 5;
 
@@ -53,6 +59,41 @@ export async function foldRange(range: FoldRange): Promise<void> {
 
 /** One reader's life. @returns how far it came; `to` at the end of the stream. */
 async function readOn(range: FoldRange, after: number): Promise<number> {
+  return range.to - after <= SHORT_MESSAGES
+    ? await readShort(range, after)
+    : await readLong(range, after);
+}
+
+/** Asks for no more than it needs: a long stream's server would send on until it is told to stop. */
+async function readShort(range: FoldRange, after: number): Promise<number> {
+  const { nc, jsm, streamName, to, folds, decode, signal } = range;
+  let at = after;
+  let reader: PullReader | undefined;
+  const endAt = (seq: number): void => {
+    at = seq;
+    void reader?.close();
+  };
+  reader = await openPullReader({
+    nc,
+    jsm,
+    stream: streamName,
+    start: { fromSeq: after + 1 },
+    room: () => (at < to ? Math.max(MIN_ROOM, to - at) : 0),
+    onMessage: (message) => {
+      if (at >= to || message.seq > to) return endAt(to);
+      const decoded = decode(message);
+      for (const fold of folds) fold.take(decoded, message.seq, message.timeMs);
+      at = message.seq;
+      if (at === to || signal?.aborted === true) endAt(at);
+    },
+    onEnd: () => endAt(to),
+  });
+  if (at < to && signal?.aborted !== true) await reader.ended;
+  await reader.close();
+  return at;
+}
+
+async function readLong(range: FoldRange, after: number): Promise<number> {
   const { nc, jsm, streamName, to, folds, decode, signal } = range;
   let at = after;
   let inBatch = 0;

@@ -14,6 +14,7 @@ import { streamName } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
 import { formatTime } from "../core/time.ts";
 import { sequenceAt } from "../nats/stream-times.ts";
+import type { KnownTimes } from "../nats/stream-times.ts";
 import type { Mark, MarkStore } from "../store/mark-store.ts";
 import type { SqliteDatabase } from "../store/open.ts";
 import { openReadModels } from "../store/read-models.ts";
@@ -40,6 +41,8 @@ export interface StateAtOptions {
   readonly liveFile?: string;
   /** Without them everything is folded from the streams' beginning. */
   readonly marks?: MarkStore | undefined;
+  /** For whoever opens one moment after the other. */
+  readonly known?: KnownTimes;
   readonly signal?: AbortSignal;
 }
 
@@ -142,11 +145,12 @@ function streamsOf(projections: readonly AnyProjection[]): FoldedStream[] {
 }
 
 async function placesAt(
-  { prefixes, projections, at }: StateAtOptions,
+  { prefixes, projections, at, known }: StateAtOptions,
   jsm: JetStreamManager,
 ): Promise<Places> {
   const found = streamsOf(projections).map(
-    async (stream) => [stream, await sequenceAt(jsm, streamName(prefixes, stream), at)] as const,
+    async (stream) =>
+      [stream, await sequenceAt(jsm, streamName(prefixes, stream), at, known)] as const,
   );
   return Object.fromEntries(await Promise.all(found)) as Places;
 }

@@ -65,14 +65,14 @@ async function followsStill(
   { positions }: Mark,
   places: Places,
 ): Promise<boolean> {
-  for (const { stream, seq, time } of positions) {
+  const verdicts = positions.map(async ({ stream, seq, time }) => {
     const place = Object.entries(places).find(([key]) => nameOf(prefixes, key) === stream)?.[1];
-    if (place === undefined || seq < place.firstSeq) continue;
+    if (place === undefined || seq < place.firstSeq) return true;
     const { config } = await jsm.streams.info(stream);
     const stored = await timeOfSeq(jsm, { config }, seq);
-    if (stored !== undefined && stored !== time) return false;
-  }
-  return true;
+    return stored === undefined || stored === time;
+  });
+  return !(await Promise.all(verdicts)).includes(false);
 }
 
 function nameOf(prefixes: Prefixes, key: string): string {

@@ -7,7 +7,8 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DEFAULT_THRESHOLDS } from "../../lib/core/status.ts";
 import { DEFAULT_PREFIXES, streamName } from "../../lib/core/subject.ts";
-import { readToEnd } from "../../lib/nats/read-to-end.ts";
+import { openReader } from "../../lib/nats/ordered-reader.ts";
+import type { StreamMessage } from "../../lib/nats/ordered-reader.ts";
 import { checkExport } from "../../lib/operator/export-reader.ts";
 import { importStreams } from "../../lib/operator/import-streams.ts";
 import { openStateAt } from "../../lib/operator/state-at.ts";
@@ -182,7 +183,7 @@ const STATUS_PROJECTIONS: readonly AnyProjection[] = projections.filter(
 type Digests = Record<string, string>;
 
 /** One pass over each stream in plain maps; at each moment, what the rows then were. */
-async function slowDigests({ nc, jsm }: Stage, moments: readonly number[]): Promise<Digests[]> {
+async function slowDigests(stage: Stage, moments: readonly number[]): Promise<Digests[]> {
   const digests: Digests[] = moments.map(() => ({}));
   for (const stream of ["heartbeats", "events"] as const) {
     const folds = STATUS_PROJECTIONS.filter((projection) => projection.stream === stream).map(
@@ -197,26 +198,43 @@ async function slowDigests({ nc, jsm }: Stage, moments: readonly number[]): Prom
       }
       next += 1;
     };
-    await readToEnd({
-      nc,
-      jsm,
-      stream: streamName(DEFAULT_PREFIXES, stream),
-      start: { fromSeq: 1 },
-      onMessage: (message) => {
-        while (next < moments.length && message.timeMs > (moments[next] ?? 0)) note();
-        const decoded = decode(message);
-        if (decoded === undefined) return;
-        for (const { projection, rows } of folds) {
-          const key = projection.key(decoded);
-          if (key === undefined) continue;
-          const row = projection.evolve(rows.get(key), decoded) as object | undefined;
-          if (row !== undefined) rows.set(key, row);
-        }
-      },
+    await readWhole(stage, streamName(DEFAULT_PREFIXES, stream), (message) => {
+      while (next < moments.length && message.timeMs > (moments[next] ?? 0)) note();
+      const decoded = decode(message);
+      if (decoded === undefined) return;
+      for (const { projection, rows } of folds) {
+        const key = projection.key(decoded);
+        if (key === undefined) continue;
+        const row = projection.evolve(rows.get(key), decoded) as object | undefined;
+        if (row !== undefined) rows.set(key, row);
+      }
     });
     while (next < moments.length) note();
   }
   return digests;
+}
+
+/** @throws when the server stops sending before the end. */
+async function readWhole(
+  { nc, jsm }: Stage,
+  stream: string,
+  onMessage: (message: StreamMessage) => void,
+): Promise<void> {
+  let isAtEnd = false;
+  const reader = await openReader({
+    nc,
+    jsm,
+    stream,
+    start: { fromSeq: 1 },
+    onMessage: (message) => {
+      onMessage(message);
+      isAtEnd = message.pending === 0;
+      return !isAtEnd;
+    },
+  });
+  const why = await reader.ended;
+  await reader.close();
+  if (!isAtEnd) throw new Error(`${stream} was not read to its end: ${why}`);
 }
 
 type Row = Record<string, unknown>;
