@@ -144,7 +144,7 @@ function isPause(row: LatestHeartbeatRow, message: HeartbeatMessage): boolean {
  * Another heartbeat of the current process, into a row of one's own; the heavy part last seen
  * stays, with its own age.
  */
-function absorb(row: LatestHeartbeatRow, message: HeartbeatMessage): void {
+function beat(row: LatestHeartbeatRow, message: HeartbeatMessage): LatestHeartbeatRow {
   const { heartbeat, seq, time } = message;
   if (row.host === UNKNOWN_HOST) row.host = heartbeat.host;
   if (row.started_at === 0) row.started_at = heartbeat.startedAt;
@@ -163,7 +163,7 @@ function absorb(row: LatestHeartbeatRow, message: HeartbeatMessage): void {
   if (heartbeat.lastError !== "") row.last_error_at = time;
   row.camera_state = heartbeat.cameraState;
   row.last_seq = seq;
-  if (!hasHeavyPart(heartbeat)) return;
+  if (!hasHeavyPart(heartbeat)) return row;
   row.checks = heartbeat.checks ?? row.checks;
   row.metrics = heartbeat.metrics ?? row.metrics;
   row.labels = heartbeat.labels ?? row.labels;
@@ -171,12 +171,7 @@ function absorb(row: LatestHeartbeatRow, message: HeartbeatMessage): void {
   row.detail = heartbeat.detail ?? row.detail;
   row.heavy_at = time;
   row.heavy_seq = seq;
-}
-
-function beat(row: LatestHeartbeatRow, message: HeartbeatMessage): LatestHeartbeatRow {
-  const own = { ...row };
-  absorb(own, message);
-  return own;
+  return row;
 }
 
 /** A heartbeat of an older process: it shows that there are two, and changes nothing else. */
@@ -231,14 +226,10 @@ export const latestHeartbeat: Projection<"heartbeats", LatestHeartbeatRow> = {
   },
   key: (message) => message.runner.runner,
   keyValues: (message) => [message.runner.runner],
-  absorb: (row, message) => {
-    if (!isSameProcess(row, message.heartbeat)) return false;
-    absorb(row, message);
-    return true;
-  },
-  evolve: (row, message) => {
+  evolve: (row, message, isOurs) => {
     if (row === undefined) return begin(undefined, message);
-    if (isSameProcess(row, message.heartbeat)) return beat(row, message);
+    if (isSameProcess(row, message.heartbeat))
+      return beat(isOurs === true ? row : { ...row }, message);
     return isOlder(row, message) ? rival(row, message) : begin(row, message);
   },
 };

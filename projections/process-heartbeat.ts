@@ -24,13 +24,15 @@ function first(message: HeartbeatMessage): ProcessHeartbeatRow {
 }
 
 /** Another heartbeat of the process, into a row of one's own. */
-function absorb(row: ProcessHeartbeatRow, { heartbeat, seq, time }: HeartbeatMessage): void {
+function another(row: ProcessHeartbeatRow, message: HeartbeatMessage): ProcessHeartbeatRow {
+  const { heartbeat, seq, time } = message;
   row.last_heartbeat_at = time;
   row.last_error = heartbeat.lastError;
   if (heartbeat.lastError !== "") row.last_error_at = time;
   row.interval_sec = heartbeat.intervalSec ?? row.interval_sec;
   row.heartbeat_count += 1;
   row.last_seq = seq;
+  return row;
 }
 
 /** One row per process that beats: the heartbeat half of `running_process`. */
@@ -53,14 +55,6 @@ export const processHeartbeat: Projection<"heartbeats", ProcessHeartbeatRow> = {
     heartbeat.pid,
     heartbeat.startedAt,
   ],
-  absorb: (row, message) => {
-    absorb(row, message);
-    return true;
-  },
-  evolve: (row, message) => {
-    if (row === undefined) return first(message);
-    const own = { ...row };
-    absorb(own, message);
-    return own;
-  },
+  evolve: (row, message, isOurs) =>
+    row === undefined ? first(message) : another(isOurs === true ? row : { ...row }, message),
 };

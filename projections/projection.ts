@@ -68,7 +68,7 @@ export interface PartlyKnown<Row> {
 /**
  * A read model. `evolve` is pure: the same messages in the same order give the same rows, however
  * they are split into batches. It returns undefined where a message changes nothing, and never
- * changes the row that it was given.
+ * changes the row that it was given, unless it is told that it may.
  */
 export interface Projection<S extends FoldedStream, Row extends object> {
   readonly name: string;
@@ -84,13 +84,11 @@ export interface Projection<S extends FoldedStream, Row extends object> {
   /** The row that a message changes; undefined when it does not concern this read model. */
   key(message: MessageOf[S]): string | undefined;
   keyValues(message: MessageOf[S]): KeyValues;
-  evolve(row: Row | undefined, message: MessageOf[S]): Row | undefined;
   /**
-   * The same into a row that is nobody else's, which is changed: with a backlog most rows are
-   * overwritten many times before anybody reads them. False, and the row as it was, where only
-   * `evolve` can tell. Must not throw.
+   * @param isOurs the row is nobody else's and may be changed and given back: with a backlog most
+   *   rows are overwritten many times before anybody reads them. A fold need not make use of it.
    */
-  absorb?(row: Row, message: MessageOf[S]): boolean;
+  evolve(row: Row | undefined, message: MessageOf[S], isOurs?: boolean): Row | undefined;
 }
 
 /** A projection whose types are of no concern to the one that holds it. */

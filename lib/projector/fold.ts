@@ -126,9 +126,7 @@ export class Fold {
     if (key === undefined) return;
     const entry = this.#entry(key, message);
     // A row that this batch has made already is ours until it is written.
-    const { isDirty, row: before } = entry;
-    if (isDirty && before !== undefined && projection.absorb?.(before, message) === true) return;
-    const row = projection.evolve(before, message);
+    const row = projection.evolve(entry.row, message, entry.isDirty);
     if (row === undefined) return;
     if (!entry.isDirty) {
       entry.isDirty = true;

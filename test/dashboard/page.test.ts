@@ -93,6 +93,11 @@ async function untilShown(page: Page, wanted: readonly string[]): Promise<void> 
   }).catch(async () => expect(await shownRunners(page)).toEqual(wanted));
 }
 
+async function untilText(page: Page, place: string, wanted: string): Promise<void> {
+  const text = async () => (await page.locator(place).textContent()) ?? "";
+  await waitFor(async () => (await text()).includes(wanted), { what: `${wanted} in ${place}` });
+}
+
 const WORST_FIRST = [
   ENDED,
   "worker/gpu-0/default",
@@ -107,9 +112,10 @@ describe("the fleet's page", () => {
     await untilShown(page, WORST_FIRST);
     const first = page.locator("[role=row]").nth(1);
     expect(await first.locator(".c-status").textContent()).toMatch(/✖.* offline/);
-    expect(await page.locator(".count.s-offline b").textContent()).toBe("1");
-    expect(await page.locator(".count.s-stale b").textContent()).toBe("0");
-    expect(await page.locator(".freshness").textContent()).toContain("live");
+    // Counts and the mark of the connection come after the rows.
+    await untilText(page, ".count.s-offline b", "1");
+    await untilText(page, ".count.s-stale b", "0");
+    await untilText(page, ".freshness", "live");
   });
 
   it("filters by search, count and kind, and keeps all that in the address", async () => {

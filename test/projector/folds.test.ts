@@ -269,6 +269,8 @@ describe("folding", () => {
             const copy = structuredClone(before);
             const after: object | undefined = projection.evolve(before, message);
             expect(before).toEqual(copy);
+            // One that may change it comes to the same.
+            expect(projection.evolve(copy, message, true)).toEqual(after);
             if (after !== undefined) rows.set(key, after);
           }
         }
