@@ -91,6 +91,11 @@ describe("the pull reader", () => {
 
   test("ends, and says why, when its stream is deleted", async () => {
     const { reader } = await open();
+    // A request that comes after the stream's end is answered by nobody.
+    await waitFor(async () => {
+      const [consumer] = await jsm.consumers.list("S").next();
+      return (consumer?.num_waiting ?? 0) > 0;
+    });
     await jsm.streams.delete("S");
     expect(await reader.ended).toMatch(/deleted|gone/i);
   });
