@@ -1,6 +1,6 @@
 /** The fleet as it was recorded, message by message: what a simulation is given. */
 import { currentProcess, livenessOf } from "../core/current-process.ts";
-import { supposedRunner } from "../core/supposed-memory.ts";
+import { MEMORABLE, supposedRunner } from "../core/supposed-memory.ts";
 import type { Fleet, FleetEntry } from "../core/fleet.ts";
 import type { TimelineView } from "../core/read-models.ts";
 import type { RunnerId } from "../core/runner-id.ts";
@@ -18,23 +18,6 @@ import { restartState } from "../../projections/restart-state.ts";
 
 /** Who runs runners, as their events say: `enforcer@host`. */
 const ENFORCER = /^enforcer@(.+)$/;
-
-/** Events that change what an enforcer remembers. */
-const REMEMBERED = [
-  "process_spawned",
-  "process_adopted",
-  "process_stopping",
-  "process_exited",
-  "process_lost",
-  "restart_scheduled",
-  "restart_exhausted",
-  "restart_denied",
-  "restart_reset",
-  "runner_paused",
-  "runner_resumed",
-  "runner_retired",
-  "runner_restart_requested",
-];
 
 interface Recorded {
   beat: LatestHeartbeatRow | undefined;
@@ -204,9 +187,9 @@ function rememberedEvents(db: SqliteDatabase): Map<string, TimelineView[]> {
   const rows = db
     .prepare(
       `select stream_seq, time, runner, type, by, data from timeline
-       where type in (${REMEMBERED.map(() => "?").join()}) order by stream_seq`,
+       where type in (${MEMORABLE.map(() => "?").join()}) order by stream_seq`,
     )
-    .all(...REMEMBERED) as TimelineView[];
+    .all(...MEMORABLE) as TimelineView[];
   const byRunner = new Map<string, TimelineView[]>();
   for (const row of rows) {
     const events = byRunner.get(row.runner);
