@@ -13,6 +13,7 @@ import { KEEP_ALIVE, frame } from "./live-frame.ts";
 import type { LiveEventName, LivePlace } from "./live-frame.ts";
 import { LiveLog } from "./live-log.ts";
 import type { LiveEntry } from "./live-log.ts";
+import type { LiveTexts } from "./live-texts.ts";
 import type { PipelineMonitor } from "./pipeline-monitor.ts";
 
 /** How often the read models are looked at while there are clients. */
@@ -32,24 +33,6 @@ const MAX_ITEMS = 4_000;
 
 /** How far somebody has come. */
 type Progress = Pick<LivePlace, "version" | "eventSeq">;
-
-/** The texts of what is sent, made where the routes make theirs. */
-export interface LiveTexts {
-  /** A runner's item; undefined for one that lists don't show. */
-  runners(names: readonly string[], moment: Moment): readonly (string | undefined)[];
-  /** Events behind a sequence, oldest first. */
-  events(after: number, limit: number): readonly LiveEventText[];
-  /** `same`: whatever lasts of it, to tell whether it changed. */
-  summary(moment: Moment): { readonly text: string; readonly same: string };
-  /** The moment of a snapshot. */
-  asOf(moment: Moment, seq: number): string;
-}
-
-export interface LiveEventText {
-  readonly seq: number;
-  readonly runner: string;
-  readonly text: string;
-}
 
 export interface LiveHubOptions {
   readonly models: ReadModels;
@@ -76,6 +59,8 @@ export class LiveHub {
   private readonly log = new LiveLog();
   private seq = 0;
   private eventSeq = 0;
+  /** How far everybody is who lacks nothing. */
+  private told: Progress = { version: 0, eventSeq: 0 };
   private eventsCreated: string | undefined;
   private timer: NodeJS.Timeout | undefined;
   private statusesAt = -Infinity;
@@ -108,8 +93,7 @@ export class LiveHub {
       const followers = this.followers.get(runner) ?? new Set();
       this.followers.set(runner, followers.add(client));
     }
-    const resumes = place !== undefined && this.canResume(place);
-    if (resumes) {
+    if (place !== undefined && this.canResume(place)) {
       client.epoch = place.epoch;
       client.version = place.version;
       client.eventSeq = place.eventSeq;
@@ -180,9 +164,8 @@ export class LiveHub {
 
   private tick(): void {
     this.guarded(() => {
-      const before = { version: this.log.version, eventSeq: this.eventSeq };
       const moment = this.look();
-      this.tell(before, moment);
+      this.tell(moment);
       this.tellSummary(moment);
     });
     this.keepAlive();
@@ -196,11 +179,10 @@ export class LiveHub {
     const withStatuses = now - this.statusesAt >= STATUSES_EVERY_MS;
     if (withStatuses) this.statusesAt = now;
     this.lookAtEvents();
-    const { runners, vanished, seq } = models.changes(moment, withStatuses);
+    const { shown, gone, seq } = models.changes(moment, withStatuses);
     this.seq = seq;
-    const isShown = models.areShown(runners);
-    runners.forEach((runner, index) => this.log.note(runner, isShown[index] !== true));
-    for (const runner of vanished) this.log.note(runner, true);
+    for (const runner of shown) this.log.note(runner, false);
+    for (const runner of gone) this.log.note(runner, true);
     return moment;
   }
 
@@ -219,43 +201,64 @@ export class LiveHub {
   private beginAgain(eventSeq: number): void {
     this.beginnings += 1;
     this.eventSeq = eventSeq;
+    this.told = { version: this.told.version, eventSeq };
     for (const client of this.clients) this.begin(client, "the stream of events began anew");
   }
 
-  /** One chunk for all who are up to date and want everything; each of the others gets its own. */
-  private tell(before: Progress, moment: Moment): void {
+  /**
+   * Tells everybody what was noted since the last time, whoever looked. Who is concerned is settled
+   * before anything is sent: whatever fails in between, the next time goes on from the same place.
+   */
+  private tell(moment: Moment): void {
+    const before = this.told;
     if (this.log.version !== before.version || this.eventSeq !== before.eventSeq) {
       this.items.clear();
-      this.tellChanges(before, moment);
+      for (const client of this.concerned(before)) this.leaveBehind(client, before);
+      this.told = { version: this.log.version, eventSeq: this.eventSeq };
     }
-    for (const client of this.behind) this.catchUp(client, moment);
-  }
-
-  private tellChanges(before: Progress, moment: Moment): void {
-    const isShort =
-      this.log.version - before.version <= PART_RUNNERS &&
-      this.eventSeq - before.eventSeq <= PART_EVENTS;
     let chunk: LiveChunk | undefined;
-    for (const client of isShort ? this.concerned(before) : this.clients) {
-      if (this.behind.has(client)) continue;
-      client.version = before.version;
-      client.eventSeq = before.eventSeq;
-      if (client.wantsAll && client.isReady && isShort) {
+    for (const client of this.behind) {
+      if (client.wantsAll && client.isReady && this.isOnlyBehind(client, before)) {
         chunk ??= this.chunkSince(before, moment);
         client.write(chunk);
         client.version = this.log.version;
         client.eventSeq = this.eventSeq;
-      } else this.behind.add(client);
+        this.behind.delete(client);
+      } else this.catchUp(client, moment);
     }
   }
 
+  /** One that lacked nothing lacks what came since; one that is new may have seen some of it. */
+  private leaveBehind(client: LiveClient, before: Progress): void {
+    if (this.behind.has(client)) return;
+    client.version = Math.max(client.version, before.version);
+    client.eventSeq = Math.max(client.eventSeq, before.eventSeq);
+    this.behind.add(client);
+  }
+
+  /** Whether it lacks just what most others do, and that is not too much for one piece. */
+  private isOnlyBehind(client: LiveClient, before: Progress): boolean {
+    return (
+      client.snapshot.length === 0 &&
+      client.version === before.version &&
+      client.eventSeq === before.eventSeq &&
+      this.isShortSince(before)
+    );
+  }
+
+  private isShortSince({ version, eventSeq }: Progress): boolean {
+    return this.log.version - version <= PART_RUNNERS && this.eventSeq - eventSeq <= PART_EVENTS;
+  }
+
   /** Whom the changes since then may interest. */
-  private *concerned(before: Progress): Generator<LiveClient> {
-    for (const client of this.clients) if (client.runners.size === 0) yield client;
-    if (this.followers.size === 0) return;
+  private concerned(before: Progress): Iterable<LiveClient> {
+    if (!this.isShortSince(before) || this.followers.size === 0) return this.clients;
+    const concerned = new Set<LiveClient>();
+    for (const client of this.clients) if (client.runners.size === 0) concerned.add(client);
     const events = this.options.texts.events(before.eventSeq, PART_EVENTS);
     for (const { runner } of [...this.log.after(before.version, PART_RUNNERS), ...events])
-      yield* this.followers.get(runner) ?? [];
+      for (const client of this.followers.get(runner) ?? []) concerned.add(client);
+    return concerned;
   }
 
   private chunkSince(before: Progress, moment: Moment): LiveChunk {
@@ -293,14 +296,9 @@ export class LiveHub {
     const more = client.snapshot.length > 0;
     const json = `{"items":[${items.join(",")}],"more":${more},"as_of":${texts.asOf(moment, this.seq)}}`;
     // Whoever is cut off within a snapshot can't go on from there.
-    const place = more
-      ? {
-          epoch: `${this.name}.0`,
-          version: client.version,
-          eventSeq: client.eventSeq,
-        }
-      : client;
-    this.send(client, "snapshot", json, place);
+    const { version, eventSeq } = client;
+    const epoch = more ? `${this.name}.0` : client.epoch;
+    this.send(client, "snapshot", json, { epoch, version, eventSeq });
   }
 
   private send(

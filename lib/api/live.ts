@@ -10,7 +10,7 @@ import { asOf } from "./api.ts";
 import type { Api } from "./api.ts";
 import { LiveClient } from "./live-client.ts";
 import { LIVE_EVENTS, parsePlace } from "./live-frame.ts";
-import type { LiveTexts } from "./live-hub.ts";
+import type { LiveTexts } from "./live-texts.ts";
 import { listParameter } from "./parameters.ts";
 import type { Values } from "./parameters.ts";
 import { problem } from "./problem.ts";

@@ -335,9 +335,9 @@ export interface DatabaseHealth {
 
 /** Runners that may be others than when they were asked for last. */
 export interface FleetChanges {
-  readonly runners: readonly string[];
-  /** Of these, nothing is known any more. */
-  readonly vanished: readonly string[];
+  readonly shown: readonly string[];
+  /** Lists don't show these any more. */
+  readonly gone: readonly string[];
   /** How far their stream was folded. */
   readonly seq: number;
 }
@@ -351,8 +351,6 @@ export interface ReadModels extends AlertModels {
   runner(runner: string, moment: Moment): { view: RunnerView | undefined; seq: number };
   /** Several at once, in the order asked for; undefined for those that lists don't show. */
   runnersNamed(names: readonly string[], moment: Moment): readonly (RunnerView | undefined)[];
-  /** Whether lists show each of them. Cheaper than reading them. */
-  areShown(names: readonly string[]): readonly boolean[];
   /**
    * For one listener: what it was told once it is not told again.
    * @param withStatuses also those whose status changed by the passing of time, which costs a

@@ -155,20 +155,14 @@ class SqliteReadModels implements ReadModels {
     );
   }
 
-  areShown(names: readonly string[]): boolean[] {
-    return this.withFleet((_, table) =>
-      names.map((name) => {
-        const slot = table.slotOf(name);
-        return slot !== undefined && isShown(table, slot);
-      }),
-    );
-  }
-
   changes(moment: Moment, withStatuses: boolean) {
     return this.withFleet(({ index }, table) => {
       const { slots, vanished } = this.feed.poll(table, index.origin, moment, withStatuses);
-      const runners = slots.map((slot) => table.record(slot).runner);
-      return { runners, vanished, seq: index.seq };
+      const shown: string[] = [];
+      const gone = [...vanished];
+      for (const slot of slots)
+        (isShown(table, slot) ? shown : gone).push(table.record(slot).runner);
+      return { shown, gone, seq: index.seq };
     });
   }
 

@@ -126,6 +126,19 @@ describe("the live stream", () => {
     expect(fleetOf(listener)).toEqual({ [runner(1)]: 5 });
   });
 
+  it("tells those who are there what a newcomer's first look found", async () => {
+    const { rows, follow } = await live();
+    rows.beat({ runner: runner(1), seq: 0 });
+    const first = await follow();
+    const wall = await follow(`?runner=${runner(1)}`);
+    await untilTold(wall, "snapshot");
+    for (let seq = 1; seq <= 25; seq++) {
+      rows.beat({ runner: runner(1), seq });
+      await untilTold(await follow(), "snapshot");
+      await waitFor(() => [first, wall].every((one) => fleetOf(one)[runner(1)] === seq));
+    }
+  });
+
   it("tells every event once, also to one that comes back", async () => {
     const { rows, follow } = await live();
     const happen = (seq: number): void => {
