@@ -31,7 +31,7 @@ export async function inspectStreams(
   let clockSkewMs: number | null = null;
   for (const { config, isAutomaticSize } of declareStreams(options)) {
     const sentAt = Date.now();
-    const info = await find(jsm, config.name);
+    const info = await findStream(jsm, config.name);
     if (info === undefined) {
       missing.push(config.name);
       continue;
@@ -59,7 +59,11 @@ function wantedOf(
   };
 }
 
-async function find(jsm: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
+/** The stream as the server has it; undefined where there is none of that name. */
+export async function findStream(
+  jsm: JetStreamManager,
+  name: string,
+): Promise<StreamInfo | undefined> {
   try {
     return await jsm.streams.info(name);
   } catch (error) {

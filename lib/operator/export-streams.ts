@@ -1,12 +1,12 @@
 /** Reads a range of the streams and writes it to an export's file, in bounded memory. */
 import type { JetStreamManager, StreamInfo } from "@nats-io/jetstream";
-import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { AppError } from "../core/errors.ts";
 import { importOf } from "../core/imported-stream.ts";
 import { streamName } from "../core/subject.ts";
 import type { Prefixes, StreamKey } from "../core/subject.ts";
 import { formatTime } from "../core/time.ts";
+import { findStream } from "../nats/stream-inspection.ts";
 import { sequenceAt } from "../nats/stream-times.ts";
 import { EXPORT_VERSION } from "./export-format.ts";
 import type {
@@ -72,7 +72,7 @@ async function planExport(options: ExportOptions): Promise<ExportManifest> {
   const { jsm, prefixes, streams, fromMs, toMs, version } = options;
   const ranges: [StreamKey, ExportedStream][] = [];
   for (const key of streams) {
-    const info = await find(jsm, streamName(prefixes, key));
+    const info = await findStream(jsm, streamName(prefixes, key));
     if (info !== undefined) ranges.push([key, await rangeOf(jsm, info, fromMs, toMs)]);
   }
   if (ranges.length === 0) {
@@ -93,17 +93,6 @@ async function planExport(options: ExportOptions): Promise<ExportManifest> {
     prefixes,
     streams: Object.fromEntries(ranges),
   };
-}
-
-async function find(jsm: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
-  try {
-    return await jsm.streams.info(name);
-  } catch (error) {
-    const isMissing =
-      error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
-    if (isMissing) return undefined;
-    throw error;
-  }
 }
 
 async function rangeOf(
@@ -129,7 +118,7 @@ function noticesOf({ runner }: ExportOptions, manifest: ExportManifest, end: Exp
 
 /** The moment that an installation shows as now: the server's clock, or where an import stands. */
 export async function installationNow(jsm: JetStreamManager, prefixes: Prefixes): Promise<number> {
-  const info = await find(jsm, streamName(prefixes, "heartbeats"));
+  const info = await findStream(jsm, streamName(prefixes, "heartbeats"));
   const endMs = info === undefined ? undefined : importOf(info.config)?.endMs;
   return endMs ?? (info?.ts === undefined ? Date.now() : Date.parse(info.ts));
 }

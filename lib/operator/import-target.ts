@@ -1,10 +1,5 @@
 /** The streams that an export is put into: whether they are free, how they are made and closed. */
-import {
-  DiscardPolicy,
-  JetStreamApiCodes,
-  JetStreamApiError,
-  PersistMode,
-} from "@nats-io/jetstream";
+import { DiscardPolicy, PersistMode } from "@nats-io/jetstream";
 import type { JetStreamManager, StreamConfig, StreamInfo } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { AppError } from "../core/errors.ts";
@@ -15,6 +10,7 @@ import { parseTime } from "../core/time.ts";
 import { ASYNC_PERSIST_VERSION, isAtLeast, openJetStream } from "../nats/jetstream.ts";
 import { declareStreams } from "../nats/stream-declarations.ts";
 import type { StreamOptions } from "../nats/stream-declarations.ts";
+import { findStream } from "../nats/stream-inspection.ts";
 import type { CheckedExport } from "./export-reader.ts";
 
 export type ImportTarget =
@@ -62,20 +58,9 @@ function whyOccupied(infos: readonly StreamInfo[]): string {
 
 async function infosOf(jsm: JetStreamManager, prefixes: Prefixes): Promise<StreamInfo[]> {
   const infos = await Promise.all(
-    STREAM_KEYS.map(async (key) => await find(jsm, streamName(prefixes, key))),
+    STREAM_KEYS.map(async (key) => await findStream(jsm, streamName(prefixes, key))),
   );
   return infos.filter((info) => info !== undefined);
-}
-
-async function find(jsm: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
-  try {
-    return await jsm.streams.info(name);
-  } catch (error) {
-    const isMissing =
-      error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
-    if (isMissing) return undefined;
-    throw error;
-  }
 }
 
 /** Makes those streams that are not there yet; empty ones of the installation's own give way. */
@@ -89,7 +74,7 @@ export async function makeImportedStreams(
     isAtLeast(nc.info?.version ?? "0", ASYNC_PERSIST_VERSION) && (options.replicas ?? 1) === 1;
   for (const { key, config } of declareStreams(unlimited(options))) {
     if (key === "state") continue;
-    const info = await find(jsm, config.name);
+    const info = await findStream(jsm, config.name);
     if (info !== undefined && importOf(info.config) !== undefined) continue;
     if (info !== undefined) await jsm.streams.delete(config.name);
     const { persist_mode: _, ...declared } = config;
