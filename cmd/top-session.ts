@@ -151,8 +151,8 @@ class TopSession {
     const { view, act } = press(before, key, {
       rows: model.rows.map(({ runner }) => runner),
       pageRows: pageRows(model, this.#screen.size, this.#options.looks),
-      shownMs: before.at ?? Date.now(),
-      nowMs: Date.now(),
+      shownMs: before.at ?? this.#fleet.serverMs(Date.now()),
+      nowMs: this.#fleet.serverMs(Date.now()),
       parseMoment,
     });
     this.#view = view;
@@ -202,7 +202,8 @@ class TopSession {
     const wanted = `${selected} ${at ?? ""}`;
     if (onlyNew && wanted === this.#detailsFor) return;
     this.#detailsFor = wanted;
-    const details = await readDetails(this.#options.api, selected, at);
+    const now = at ?? this.#fleet.serverMs(Date.now());
+    const details = await readDetails(this.#options.api, selected, { at, now });
     if (this.#detailsFor === wanted) this.#details = details;
     this.#draw();
   }

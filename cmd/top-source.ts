@@ -17,6 +17,7 @@ const MAX_CHANGE_PAGES = 5;
 interface Page<Item> {
   readonly items: readonly Item[];
   readonly next_cursor: string | null;
+  readonly as_of: { readonly time: string };
 }
 
 /**
@@ -49,8 +50,12 @@ export async function addHistory(
   fleet: TopFleet,
   at: number | undefined,
 ): Promise<void> {
+  const then = at === undefined ? "" : `&at=${formatTime(at)}`;
+  const last = (await api.get(`/api/v1/timeline?limit=${SHOWN_EVENTS}${then}`)) as Page<TopEvent>;
+  if (at === undefined) fleet.addOlder(last.items);
   const query = new URLSearchParams({ type: "status_changed", limit: "1000" });
-  query.set("from", formatTime((at ?? Date.now()) - STRIP_MS));
+  // Not our clock: the API's own may run otherwise, or stand still.
+  query.set("from", formatTime(Date.parse(last.as_of.time) - STRIP_MS));
   if (at !== undefined) query.set("at", formatTime(at));
   const changes: TopEvent[] = [];
   for (let page = 0; page < MAX_CHANGE_PAGES; page++) {
@@ -60,9 +65,6 @@ export async function addHistory(
     query.set("cursor", found.next_cursor);
   }
   for (const event of changes) fleet.noteChangeOf(event);
-  if (at !== undefined) return;
-  const last = (await api.get(`/api/v1/timeline?limit=${SHOWN_EVENTS}`)) as Page<TopEvent>;
-  fleet.addOlder(last.items);
 }
 
 interface AlertItem {
@@ -88,13 +90,15 @@ interface Bucket {
   readonly fps: { readonly mean: number } | null;
 }
 
-/** What the page of a runner shows; what can't be had is left out. */
+/**
+ * What the page of a runner shows; what can't be had is left out.
+ * @param now the moment that is shown, epoch ms on the server's clock.
+ */
 export async function readDetails(
   api: ReadApi,
   runner: string,
-  at: number | undefined,
+  { at, now }: { readonly at: number | undefined; readonly now: number },
 ): Promise<TopDetails> {
-  const now = at ?? Date.now();
   const then = at === undefined ? "" : `&at=${formatTime(at)}`;
   const own = `/api/v1/runners/${runner}`;
   const from = formatTime(now - STRIP_MS);

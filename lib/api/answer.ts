@@ -16,6 +16,10 @@ export const asOfSchema = z
       .int()
       .nullable()
       .describe("How far folding is behind the streams; null while that is unknown"),
+    is_past: z
+      .literal(true)
+      .optional()
+      .describe("Of an export that was opened: time stands still at its end"),
   })
   .openapi("AsOf", { example: AS_OF_EXAMPLE });
 
@@ -24,6 +28,8 @@ export interface AsOf {
   /** Epoch ms. */
   readonly time: number;
   readonly lagMs: number | null;
+  /** Whether time stands still: of an export. */
+  readonly isPast: boolean;
 }
 
 /**
@@ -45,8 +51,9 @@ export function agingPart(open: string, ageMs: number | null): Part {
   return { lasting: open, passing: `,"age_ms":${ageMs}}` };
 }
 
-export function asOfText({ seq, time, lagMs }: AsOf): string {
-  return `{"seq":${seq},"time":${timeText(time)},"lag_ms":${lagMs}}`;
+export function asOfText({ seq, time, lagMs, isPast }: AsOf): string {
+  const past = isPast ? `,"is_past":true` : "";
+  return `{"seq":${seq},"time":${timeText(time)},"lag_ms":${lagMs}${past}}`;
 }
 
 /** A list: its items, where it goes on, and the moment that it is of. */

@@ -55,5 +55,6 @@ export interface Api {
 
 /** What an answer says of the moment that it is of. `seq`: how far its stream was folded. */
 export function asOf({ monitor }: Pick<Api, "monitor">, seq: number, { now }: Moment): AsOf {
-  return { seq, time: now, lagMs: monitor.lagMs() };
+  const isPast = monitor.standsAt() !== undefined;
+  return { seq, time: now, lagMs: monitor.lagMs(), isPast };
 }

@@ -72,10 +72,8 @@ export function liveTexts(api: Pick<Api, "models" | "monitor" | "prefixes">): Li
     summary: (moment) => {
       const { part, seq } = summaryPart(api, moment);
       const text = (part.lasting + part.passing).slice(0, -1);
-      return {
-        text: `${text},"as_of":${asOfText(asOf(api, seq, moment))}}`,
-        same: part.lasting,
-      };
+      const of = asOf(api, seq, moment);
+      return { text: `${text},"as_of":${asOfText(of)}}`, same: `${part.lasting}${of.isPast}` };
     },
     asOf: (moment, seq) => asOfText(asOf(api, seq, moment)),
   };

@@ -40,7 +40,7 @@ export function App({ live }: { readonly live: LiveFleet }): JSX.Element {
   useEffect(() => listenToKeys(shared), [shared]);
   return (
     <SharedContext.Provider value={shared}>
-      <div class={`page ${place.at === undefined ? "" : "is-past"}`}>
+      <div class="page">
         <header>
           <span class="name">Runbeat</span>
           <Navigation />

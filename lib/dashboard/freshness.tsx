@@ -15,6 +15,12 @@ const WORDS: Readonly<Record<Connection, string>> = {
 export function Freshness(): JSX.Element {
   useTick(500);
   const { live } = useShared();
+  if (live.isPast && live.connection === "live")
+    return (
+      <span class="freshness still" role="status">
+        <span aria-hidden="true">■</span> its clock stands still
+      </span>
+    );
   const lag = live.summary?.as_of.lag_ms;
   return (
     <span class={`freshness ${live.connection}`} role="status">

@@ -7,6 +7,8 @@ export interface AsOf {
   readonly seq: number;
   readonly time: string;
   readonly lag_ms: number | null;
+  /** Time stands still: of an export that was opened. */
+  readonly is_past?: true;
 }
 
 export interface RunnerItem {

@@ -25,7 +25,8 @@ export class LiveFleet implements FleetData {
   /** Rises with every change. */
   version = 0;
   private heardAt = performance.now();
-  private told: { readonly time: number; readonly at: number } | undefined;
+  private told:
+    { readonly time: number; readonly at: number; readonly isPast: boolean } | undefined;
   private lastId = "";
   private failures = 0;
   private snapshot: RunnerItem[] | undefined;
@@ -75,9 +76,15 @@ export class LiveFleet implements FleetData {
 
   now(): number {
     if (this.told === undefined) return Date.now();
+    if (this.told.isPast) return this.told.time;
     // Without news the clock stands still: ages that grow would say more than is known.
     const until = this.connection === "live" ? performance.now() : this.heardAt;
     return this.told.time + Math.max(0, until - this.told.at);
+  }
+
+  /** Whether time stands still: an export is shown as it stood at its end. */
+  get isPast(): boolean {
+    return this.told?.isPast ?? false;
   }
 
   private hide(): void {
@@ -158,7 +165,7 @@ export class LiveFleet implements FleetData {
     if (this.events.length > KEPT_EVENTS * 2) this.events = this.events.slice(-KEPT_EVENTS);
   }
 
-  private setClock({ time }: AsOf): void {
-    this.told = { time: Date.parse(time), at: performance.now() };
+  private setClock({ time, is_past }: AsOf): void {
+    this.told = { time: Date.parse(time), at: performance.now(), isPast: is_past === true };
   }
 }

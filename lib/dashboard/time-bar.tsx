@@ -152,16 +152,27 @@ function MomentField({ at, goTo }: { readonly at: number; goTo(to: number): void
 
 /** Above everything while a moment of the past is shown. */
 export function PastBanner({ trouble }: { readonly trouble: string }): JSX.Element | null {
+  useTick(1_000);
   const { place, live, go } = useShared();
-  if (place.at === undefined) return null;
+  if (place.at === undefined) return live.isPast ? <ExportBanner end={live.now()} /> : null;
   return (
     <div class="banner past" role="status">
       <b>PAST</b> as it was at <time>{momentText(place.at)}</time>, {ageText(live.now() - place.at)}{" "}
-      ago
+      {live.isPast ? "before the end of this export" : "ago"}
       {trouble !== "" && <span class="trouble">{trouble}</span>}
       <button type="button" onClick={() => go({ at: undefined })}>
-        Back to now
+        {live.isPast ? "To its end" : "Back to now"}
       </button>
+    </div>
+  );
+}
+
+/** Its end is all that there is of a present: nothing goes on from there. */
+function ExportBanner({ end }: { readonly end: number }): JSX.Element {
+  return (
+    <div class="banner past" role="status">
+      <b>PAST</b> an export, as it stood at its end: <time>{momentText(end)}</time>,{" "}
+      {ageText(Date.now() - end)} ago
     </div>
   );
 }

@@ -39,6 +39,8 @@ export interface TopEvent {
 export interface TopAsOf {
   readonly time: string;
   readonly lag_ms: number | null;
+  /** Time stands still: of an export that was opened. */
+  readonly is_past?: true;
 }
 
 export interface TopSummary {
@@ -85,6 +87,8 @@ export class TopFleet {
   #folded: Folded[] = [];
   /** The server's clock minus ours, ms. */
   #offsetMs = 0;
+  /** Where the server's clock stands still, epoch ms. */
+  #standsAt: number | undefined;
 
   /** Whether the fleet was told as a whole once. */
   isThere = false;
@@ -108,7 +112,12 @@ export class TopFleet {
 
   /** The time on the server's clock. */
   serverMs(localMs: number): number {
-    return localMs + this.#offsetMs;
+    return this.#standsAt ?? localMs + this.#offsetMs;
+  }
+
+  /** Whether it is an export, as it stood at its end. */
+  get isPast(): boolean {
+    return this.#standsAt !== undefined;
   }
 
   noteEvent(event: TopEvent): void {
@@ -150,6 +159,7 @@ export class TopFleet {
     for (const [runner, changes] of this.#changes) copy.#changes.set(runner, [...changes]);
     copy.#folded = [...this.#folded];
     copy.#offsetMs = this.#offsetMs;
+    copy.#standsAt = this.#standsAt;
     copy.isThere = this.isThere;
     return copy;
   }
@@ -185,7 +195,9 @@ export class TopFleet {
   }
 
   #setClock(asOf: TopAsOf, localMs: number): void {
-    this.#offsetMs = Date.parse(asOf.time) - localMs;
+    const time = Date.parse(asOf.time);
+    this.#offsetMs = time - localMs;
+    this.#standsAt = asOf.is_past === true ? time : undefined;
   }
 
   /** Where nobody tells of changes, those that were seen here are what there is. */

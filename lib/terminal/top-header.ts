@@ -62,6 +62,11 @@ function stateText({ view, link, presentMs, fleet }: Shown, looks: TerminalLooks
     const why = link.trouble === "" ? "nothing is heard" : harmless(link.trouble);
     return paint(`OLD: ${why}, from ${ageText(link.silentMs)}`, "red", looks);
   }
+  if (fleet.isPast) {
+    const end = fleet.serverMs(presentMs);
+    const text = `PAST ${formatTime(end).slice(0, 10)}, ${ageText(presentMs - end)}, export's end`;
+    return paint(text, "magenta", looks);
+  }
   if (!fleet.isThere) return paint("connecting", "yellow", looks);
   if (view.isPaused) return paint("PAUSED", "yellow", looks);
   const texts = { live: "live", asked: "asked every 2 s", database: "from the database" };
@@ -93,7 +98,7 @@ function figureParts({ fleet, view, alerts, link }: Shown, looks: TerminalLooks)
   const healths = HEALTH_VALUES.map((health) =>
     zeroDim(summary.health[health], healthText(health, looks), looks),
   );
-  const isPresent = view.at === undefined && link.way !== "database";
+  const isPresent = view.at === undefined && link.way !== "database" && !fleet.isPast;
   return [...healths, ...(isPresent ? rateParts(fleet, looks) : []), ...alertParts(alerts, looks)];
 }
 

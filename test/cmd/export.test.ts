@@ -8,6 +8,8 @@ import { makeTempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { runCommand } from "./command-line.ts";
 import { startUp, untilGone } from "./running-up.ts";
+import { openBrowser } from "../dashboard/browser.ts";
+import { ageText } from "../../lib/dashboard/text.ts";
 
 const FROM = Date.UTC(2026, 0, 5);
 const DAY = { seed: 9, runners: 25, fromMs: FROM, durationMs: 600_000, trouble: 10 };
@@ -29,7 +31,7 @@ test("an export opens with one command, as it stood then, and can be exported ag
   const summary = await get(`${apiUrl}/api/v1/summary`);
   expect(summary).toMatchObject({
     total: DAY.runners,
-    as_of: { time: END },
+    as_of: { time: END, is_past: true },
     status: { unknown: 0 },
   });
   expect(summary["status"]).not.toMatchObject({ online: 0 });
@@ -38,10 +40,13 @@ test("an export opens with one command, as it stood then, and can be exported ag
     status: "pass",
     checks: { "pipeline:clock": [{ observedValue: END }] },
   });
+  await untilPageIsPast(apiUrl);
   const options = { cwd: dir, env: up.environment() };
   const at = ["--data-dir", dataDir];
   const status = await runCommand(["status", ...at], options);
   expect(status.stdout).toContain(`PAST as it was at ${END}`);
+  const top = await runCommand(["top", "-o", "json", ...at], options);
+  expect(JSON.parse(top.stdout)).toMatchObject({ as_of: { time: END, is_past: true } });
   const verify = await runCommand(["verify", ...at], options);
   expect(verify).toMatchObject({
     code: 0,
@@ -55,6 +60,21 @@ test("an export opens with one command, as it stood then, and can be exported ag
   up.child.kill("SIGTERM");
   await untilGone(up);
 }, 90_000);
+
+/** Nobody is to take the page of an export for the present: neither its words nor its ages. */
+async function untilPageIsPast(apiUrl: string): Promise<void> {
+  const browser = await openBrowser();
+  const page = await browser.newPage();
+  await page.goto(apiUrl);
+  await page.locator(".banner.past", { hasText: END.slice(0, 19).replace("T", " ") }).waitFor();
+  expect(await page.locator(".freshness").textContent()).toContain("stands still");
+  const { oldest_silence: oldest } = (await get(`${apiUrl}/api/v1/summary`)) as {
+    oldest_silence: { last_heartbeat_at: string };
+  };
+  const age = ageText(Date.parse(END) - Date.parse(oldest.last_heartbeat_at));
+  expect(await page.locator(".silence b").textContent()).toBe(age);
+  await browser.close();
+}
 
 test("what is wrong is said in one line, before anything is written", async () => {
   const day = join(dir, "good.ndjson.gz");

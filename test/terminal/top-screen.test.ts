@@ -145,6 +145,16 @@ q quit  / filter  s sort by runner  enter details  e events  t time  p pause`);
     expect(text).not.toContain("beats/s");
   });
 
+  it("never shows an export as the present, and its ages do not grow", () => {
+    const { fleet } = model();
+    const as_of = { time: formatTime(NOW), lag_ms: 0, is_past: true };
+    fleet.take("summary", { ...fleet.summary, as_of }, NOW);
+    const presentMs = NOW + 60_000;
+    const text = shown(model({ fleet, nowMs: fleet.serverMs(presentMs), presentMs }));
+    expect(text.split("\n")[0]).toContain("PAST 2026-01-31, 60s ago, export's end  03:12:00 UTC");
+    expect(text).not.toContain("beats/s");
+  });
+
   it("shows why a runner is so, its figures and what happened to it", () => {
     const view = { ...FIRST_VIEW, page: "runner", selected: "process/bidder/default" } as const;
     const event = {
