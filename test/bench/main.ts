@@ -11,6 +11,7 @@ import { Figures, machine } from "./figures.ts";
 import { measureLive } from "./live.ts";
 import { measurePast } from "./past.ts";
 import { measureRebuild } from "./rebuild.ts";
+import { measureSentinel } from "./sentinel.ts";
 import { fill, openStage } from "./stage.ts";
 
 const PARTS = ["rebuild", "live", "clients", "cold", "api"];
@@ -41,6 +42,7 @@ try {
   if (wants("clients")) await measureClients(stage, figures);
   if (wants("cold")) await measureColdStart(stage, figures);
   if (wants("api")) await measureApi(stage, figures);
+  if (wants("sentinel")) await measureSentinel(stage, figures);
   // A day takes its time: only where it is asked for.
   if (wants("past")) await measurePast(stage, figures, Number(values.hours));
 } finally {
