@@ -2,6 +2,7 @@ import { hostname } from "node:os";
 import { Command } from "commander";
 import type { Alert } from "../lib/core/alert.ts";
 import { AppError, messageOf } from "../lib/core/errors.ts";
+import type { SilenceRequest } from "../lib/core/silence.ts";
 import { formatTime } from "../lib/core/time.ts";
 import { openSink } from "../lib/sentinel/sinks.ts";
 import { alertLines, silenceLines } from "../lib/terminal/alert-list.ts";
@@ -9,7 +10,6 @@ import type { ShownAlert, ShownSilence } from "../lib/terminal/alert-list.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
 import type { TerminalLooks } from "../lib/terminal/style.ts";
 import { addSilence, liftSilence } from "./alert-silences.ts";
-import type { SilenceOptions } from "./alert-silences.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import type { ReadApi } from "./read-api.ts";
@@ -109,13 +109,18 @@ function silenceCommand(): Command {
   return new Command("silence")
     .summary("tell nobody of some runners for a while")
     .description("Alerts of these runners are kept, but nobody is told of them.")
-    .argument("<pattern>", "of runners, such as camera/*/hd, camera, or * for all")
-    .requiredOption("--for <duration>", "how long: 30m, 2h, 3d")
+    .argument(
+      "<pattern>",
+      "of runners, such as camera/*/hd, camera, or * for all; host:edge-1; alert:ID",
+    )
+    .option("--for <duration>", "how long: 30m, 2h, 3d")
+    .option("--until <time>", "the same, as its end: 2026-01-31T18:00:00Z")
     .option("--from <time>", "when it begins, for a maintenance that is planned (default: now)")
     .option("--reason <text>", "why, for whoever wonders")
     .addHelpText("after", "\nExample:\n  $ runbeat alerts silence 'camera/*' --for 2h")
-    .action(async (pattern: string, options: SilenceOptions, self: Command) => {
-      const { id, from, until } = await addSilence(openContext(self), pattern, options);
+    .action(async (pattern: string, options: Omit<SilenceRequest, "pattern">, self: Command) => {
+      const request = { ...options, pattern };
+      const { id, from, until } = await addSilence(openContext(self), request);
       const span = `from ${formatTime(from)} to ${formatTime(until)}`;
       process.stdout.write(
         `${pattern} is silenced ${span}. To end it: runbeat alerts unsilence ${id}\n`,

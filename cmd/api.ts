@@ -1,15 +1,18 @@
+import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { Command } from "commander";
 import { projectVersion } from "../config/project-root.ts";
 import { thresholdsOf } from "../config/thresholds.ts";
 import { createApi } from "../lib/api/app.ts";
+import type { OperatorAccess } from "../lib/api/operator-access.ts";
 import { openStreamAccess } from "../lib/api/jetstream-access.ts";
 import { requireReadKey } from "../lib/api/keys.ts";
 import { startMonitor } from "../lib/api/pipeline-monitor.ts";
 import { serveApi } from "../lib/api/server.ts";
 import { AppError, messageOf } from "../lib/core/errors.ts";
 import { connectNats } from "../lib/nats/connect.ts";
+import { OperatorLine } from "../lib/nats/operator-line.ts";
 import { openReadModels } from "../lib/store/read-models.ts";
 import { Closers } from "./closers.ts";
 import { openContext } from "./context.ts";
@@ -82,6 +85,7 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
     limits: { contactMs: CONTACT_MS, lagMs: settings.status.maxLagSec * 1_000 },
   });
   closers.push("the monitor", () => monitor.close());
+  const operator = operatorAccess(context, connecting);
   const { readKey, operateKey } = settings.http;
   const stopping = new AbortController();
   const app = createApi({
@@ -89,6 +93,7 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
     monitor,
     streams,
     past: past.states,
+    operator,
     keys: {
       readKey,
       operateKey,
@@ -111,6 +116,26 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
   const failed = connecting.then(async () => await new Promise<never>(() => {}));
   failed.catch(() => {});
   return { failed };
+}
+
+/** What operators ask for is passed on as soon as there is a connection, and not kept until then. */
+function operatorAccess(context: Context, connecting: Promise<NatsConnection>): OperatorAccess {
+  const options = {
+    prefixes: prefixesOf(context.settings),
+    by: `api@${hostname()}`,
+    log: context.log,
+  };
+  let line: OperatorLine | undefined;
+  connecting.then((nc) => (line = new OperatorLine(nc, options))).catch(() => undefined);
+  const there = (): OperatorLine => {
+    if (line !== undefined) return line;
+    throw new AppError("unavailable", "NATS is out of reach: nothing was ordered");
+  };
+  return {
+    order: async (runner, order) => await there().order(runner, order),
+    setSilence: async (silence, atMs) => await there().setSilence(silence, atMs),
+    liftSilence: async (id, by, atMs) => await there().liftSilence(id, by, atMs),
+  };
 }
 
 /** Connects in the background, for as long as it takes. Rejects where waiting can't help. */

@@ -2,29 +2,21 @@
 import type { Msg, NatsConnection, Subscription } from "@nats-io/transport-node";
 import { z } from "zod";
 import { ORDERS } from "../lib/core/decide-orders.ts";
-import type { Order } from "../lib/core/decide-orders.ts";
+import type { Order, OrderReply } from "../lib/core/decide-orders.ts";
 import { AppError, messageOf } from "../lib/core/errors.ts";
-import type { ErrorCode } from "../lib/core/errors.ts";
 import { redact } from "../lib/core/redact.ts";
 import type { RunnerId } from "../lib/core/runner-id.ts";
+import { orderSubject } from "../lib/core/subject.ts";
 import type { Prefixes } from "../lib/core/subject.ts";
 
 const MAX_REASON_CHARS = 500;
+const MAX_BY_CHARS = 200;
 
 const orderSchema = z.object({
   order: z.enum(ORDERS),
   reason: z.string().max(MAX_REASON_CHARS).optional(),
+  by: z.string().max(MAX_BY_CHARS).optional(),
 });
-
-/** What comes back. */
-export type OrderReply =
-  | { readonly ok: true; readonly said: string; readonly by: string }
-  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
-
-/** `runbeat.ctl.<kind>.<name>.<profile>`: the enforcer that has the runner listens there. */
-export function orderSubject({ subject }: Prefixes, runner: RunnerId): string {
-  return `${subject}.ctl.${runner.replaceAll("/", ".")}`;
-}
 
 export interface OrderDesk {
   /** Takes orders for these runners from now on, and for no others. */
@@ -64,8 +56,9 @@ export function openOrderDesk(
 
 function replyTo(message: Msg, carryOut: (order: Order) => OrderReply): OrderReply {
   try {
-    const { order, reason } = orderSchema.parse(message.json());
-    return carryOut({ order, reason: reason === undefined ? undefined : redact(reason) });
+    const { order, reason, by } = orderSchema.parse(message.json());
+    const why = reason === undefined ? undefined : redact(reason);
+    return carryOut({ order, reason: why, by });
   } catch (error) {
     if (error instanceof AppError) return { ok: false, code: error.code, message: error.message };
     return { ok: false, code: "invalid", message: `That is no order: ${messageOf(error)}` };

@@ -2,14 +2,14 @@ import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { ALERT_TYPES, SEVERITIES } from "../core/alert.ts";
 import { ALERT_STATES } from "../core/alert-views.ts";
-import type { AlertView, SilenceView } from "../core/alert-views.ts";
+import type { AlertView } from "../core/alert-views.ts";
 import { formatTime, formatTimeOrNull } from "../core/time.ts";
 import { listAnswer, part } from "./answer.ts";
 import type { Part } from "./answer.ts";
 import { asOf } from "./api.ts";
 import type { Api } from "./api.ts";
 import { continuation, listSchema, nextCursor, pageParameters } from "./lists.ts";
-import { flagParameter, listParameter, timeParameter } from "./parameters.ts";
+import { listParameter, timeParameter } from "./parameters.ts";
 import type { Values } from "./parameters.ts";
 import { addReadRoute } from "./read-route.ts";
 import { timeSchema } from "./runner-item.ts";
@@ -33,20 +33,6 @@ const alertSchema = z
   })
   .openapi("Alert");
 
-const silenceSchema = z
-  .object({
-    id: z.string(),
-    pattern: z.string().openapi({ example: "camera/*" }),
-    from: timeSchema,
-    until: timeSchema,
-    reason: z.string(),
-    by: z.string(),
-    created_at: timeSchema,
-    lifted_at: timeSchema.nullable(),
-    lifted_by: z.string().nullable(),
-  })
-  .openapi("Silence");
-
 const alertQuery = {
   state: listParameter(z.enum(ALERT_STATES), "In any of these states"),
   type: listParameter(z.enum(ALERT_TYPES), "Of any of these types"),
@@ -55,11 +41,6 @@ const alertQuery = {
   to: timeParameter("Opened not after this time"),
   ...pageParameters,
 };
-const silenceQuery = {
-  all: flagParameter("Also those that are over or were lifted"),
-  ...pageParameters,
-};
-
 const positionSchema = z.object({ seq: z.number() });
 
 export function addAlertRoutes(api: Api): void {
@@ -77,20 +58,6 @@ export function addAlertRoutes(api: Api): void {
     },
     (then, c, values) => listAlerts(then, c, values),
   );
-  addReadRoute(
-    api,
-    {
-      path: "/api/v1/silences",
-      tag: "Fleet",
-      summary: "Silences of alerts, newest first",
-      query: silenceQuery,
-      answers: {
-        200: { about: "A page of silences", schema: listSchema(silenceSchema, "SilenceList") },
-      },
-      problems: ["invalid_cursor", "unavailable"],
-    },
-    (then, c, values) => listSilences(then, c, values),
-  );
 }
 
 function listAlerts(api: Api, c: Context, values: Values<typeof alertQuery>): Response {
@@ -102,17 +69,6 @@ function listAlerts(api: Api, c: Context, values: Values<typeof alertQuery>): Re
   const next = page.next === undefined ? undefined : { seq: page.next };
   const moment = api.monitor.moment();
   const parts = page.items.map(alertPart);
-  return listAnswer(c, parts, nextCursor(c, values, next), asOf(api, page.seq, moment));
-}
-
-function listSilences(api: Api, c: Context, values: Values<typeof silenceQuery>): Response {
-  const start = continuation(c, values, positionSchema);
-  if (!start.ok) return start.answer;
-  const moment = api.monitor.moment();
-  const activeAt = values.all ? undefined : moment.now;
-  const page = api.models.silences({ activeAt, limit: values.limit, after: start.position?.seq });
-  const next = page.next === undefined ? undefined : { seq: page.next };
-  const parts = page.items.map(silencePart);
   return listAnswer(c, parts, nextCursor(c, values, next), asOf(api, page.seq, moment));
 }
 
@@ -131,18 +87,4 @@ function alertPart(view: AlertView): Part {
     members: view.members.map((member) => ({ ...member, since: formatTime(member.since) })),
     member_count: view.memberCount,
   } satisfies z.input<typeof alertSchema>);
-}
-
-function silencePart(view: SilenceView): Part {
-  return part({
-    id: view.id,
-    pattern: view.pattern,
-    from: formatTime(view.from),
-    until: formatTime(view.until),
-    reason: view.reason,
-    by: view.by,
-    created_at: formatTime(view.createdAt),
-    lifted_at: formatTimeOrNull(view.liftedAt),
-    lifted_by: view.liftedBy,
-  } satisfies z.input<typeof silenceSchema>);
 }

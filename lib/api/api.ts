@@ -8,8 +8,10 @@ import type { LiveHub } from "./live-hub.ts";
 import type { IngestCounts } from "./ingest-counts.ts";
 import type { IngestLimits } from "./ingest-limits.ts";
 import type { Keys } from "./keys.ts";
+import type { OperatorAccess } from "./operator-access.ts";
 import type { PastAccess } from "./past-access.ts";
 import type { PipelineMonitor } from "./pipeline-monitor.ts";
+import type { RepeatedRequests } from "./repeated-requests.ts";
 import type { Router } from "./route.ts";
 import type { StreamAccess } from "./stream-access.ts";
 import type { ListedProjection, MissingProjection } from "./user-projections.ts";
@@ -35,6 +37,9 @@ export interface Api {
   readonly monitor: PipelineMonitor;
   readonly streams: StreamAccess;
   readonly past: PastAccess;
+  /** Undefined where nothing is passed on. */
+  readonly operator?: OperatorAccess | undefined;
+  readonly repeated: RepeatedRequests;
   readonly keys: Keys;
   readonly metrics: HttpMetrics;
   readonly ingest: IngestCounts;

@@ -17,17 +17,21 @@ import { Keys } from "./keys.ts";
 import type { KeyOptions } from "./keys.ts";
 import { LiveHub } from "./live-hub.ts";
 import { addLiveRoute, liveTexts } from "./live.ts";
+import type { OperatorAccess } from "./operator-access.ts";
 import { addMetricRoutes } from "./metrics.ts";
 import { addOpenApiRoute } from "./openapi.ts";
+import { addOrderRoutes } from "./orders.ts";
 import type { PastAccess } from "./past-access.ts";
 import type { PipelineMonitor } from "./pipeline-monitor.ts";
 import { addProcessRoutes } from "./processes.ts";
 import { addQuarantineRoutes } from "./quarantine.ts";
 import { NO_PAST } from "./read-route.ts";
 import { addReferencePage } from "./reference-page.ts";
+import { RepeatedRequests } from "./repeated-requests.ts";
 import { Router } from "./route.ts";
 import { addRunnerRoutes } from "./runners.ts";
 import { SAFETY_HEADERS } from "./safety-headers.ts";
+import { addSilenceRoutes } from "./silences.ts";
 import type { StreamAccess } from "./stream-access.ts";
 import { addSummaryRoutes } from "./summary.ts";
 import { addTimelineRoutes } from "./timeline.ts";
@@ -40,6 +44,8 @@ export interface ApiOptions {
   readonly streams: StreamAccess;
   /** Without it, `at` is refused. */
   readonly past?: PastAccess;
+  /** Without it, nothing can be ordered. */
+  readonly operator?: OperatorAccess | undefined;
   readonly keys: KeyOptions;
   readonly ingestLimits: IngestLimitOptions;
   /** Longest array of heartbeats, in bytes. */
@@ -78,6 +84,7 @@ export function createApi(options: ApiOptions): Hono {
     router,
     keys,
     metrics,
+    repeated: new RepeatedRequests(),
     ingest: new IngestCounts(),
     ingestLimits: new IngestLimits(options.ingestLimits),
   };
@@ -102,6 +109,8 @@ function addRoutes(api: Api): void {
   addUserProjectionRoutes(api);
   addQuarantineRoutes(api);
   addAlertRoutes(api);
+  addSilenceRoutes(api);
+  addOrderRoutes(api);
   addIngestRoutes(api);
   addHealthRoutes(api);
   addMetricRoutes(api);

@@ -1,4 +1,4 @@
-/** Who may read, and who may say that a runner lives. Keys are compared as digests, in constant time. */
+/** Who may read, who may give orders, and who may say that a runner lives. Keys are compared as digests, in constant time. */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Context } from "hono";
 import { AppError } from "../core/errors.ts";
@@ -22,7 +22,7 @@ export interface ConfiguredKey {
 export interface KeyOptions {
   /** Guards reading; null leaves it open, which only loopback may be. */
   readonly readKey: string | null;
-  /** Whoever may give orders may read as well. */
+  /** Whoever may give orders may read as well; null takes no orders. */
   readonly operateKey: string | null;
   /** Good for every heartbeat. */
   readonly heartbeatKey: string;
@@ -69,6 +69,7 @@ export function bearerToken(c: Context): string | undefined {
 
 export class Keys {
   private readonly reading: readonly { digest: Buffer }[];
+  private readonly operating: readonly { digest: Buffer }[];
   private readonly ingest: readonly KnownKey<IngestScope>[];
   private readonly isOpen: boolean;
 
@@ -76,6 +77,7 @@ export class Keys {
     const readers = [readKey, operateKey].filter((key) => key !== null);
     this.isOpen = readKey === null;
     this.reading = readers.map((key) => ({ digest: digestOf(key) }));
+    this.operating = operateKey === null ? [] : [{ digest: digestOf(operateKey) }];
     this.ingest = [
       {
         id: "heartbeat_key",
@@ -97,6 +99,27 @@ export class Keys {
     }
     if (findKey(this.reading, token) !== undefined) return undefined;
     return problem(c, "forbidden", "This is not the read key (RUNBEAT_READ_KEY)");
+  }
+
+  /** Whether there is a key at all with which orders can be given. */
+  get takesOrders(): boolean {
+    return this.operating.length > 0;
+  }
+
+  /** What to do where there is none. */
+  readonly whyNoOrders =
+    "This Runbeat takes no orders over HTTP: start it with an operate key (RUNBEAT_OPERATE_KEY)";
+
+  /** The same for orders. A read key is not enough, and without an operate key nobody may. */
+  refuseOperator(c: Context): Response | undefined {
+    if (!this.takesOrders) return problem(c, "forbidden", this.whyNoOrders);
+    const token = bearerToken(c);
+    if (token === undefined) {
+      const detail = "Orders need the operate key: send it as Authorization: Bearer KEY";
+      return problem(c, "unauthorized", detail, { "www-authenticate": 'Bearer realm="runbeat"' });
+    }
+    if (findKey(this.operating, token) !== undefined) return undefined;
+    return problem(c, "forbidden", "This is not the operate key (RUNBEAT_OPERATE_KEY)");
   }
 
   /** Looks for an ingest key in `X-BISK-KEY` or as a bearer token. */

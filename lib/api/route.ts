@@ -12,6 +12,7 @@ import type { ProblemCode } from "./problem.ts";
 export const TAGS = {
   Runners: "What should run, and how it is",
   Fleet: "All of it together",
+  Orders: "What an operator asks for, with the operate key",
   Streams: "What came on the streams, as it came",
   Projections: "Read models of this installation's own",
   Ingest: "Heartbeats of runners that can't speak NATS",
@@ -24,8 +25,8 @@ export interface AnswerSpec {
   readonly mediaType?: string;
 }
 
-/** Who may call it: anybody, readers, or whoever has an ingest key (which the handler checks). */
-export type Guard = "open" | "read" | "ingest" | "camera";
+/** Who may call it: anybody, readers, operators, or whoever has an ingest key (which the handler checks). */
+export type Guard = "open" | "read" | "operate" | "ingest" | "camera";
 
 export interface RouteSpec<Query extends Parameters> {
   readonly method: "get" | "post";
@@ -58,6 +59,7 @@ export interface RouterOptions {
 const SECURITY: Readonly<Record<Guard, readonly string[]>> = {
   open: [],
   read: ["readKey"],
+  operate: ["operateKey"],
   ingest: ["ingestKey", "cameraKey"],
   camera: ["cameraKey", "ingestKey"],
 };
@@ -128,12 +130,17 @@ export class Router {
     return problem(c, "internal", "This should not have happened: the log of the API says more");
   }
 
+  private refusal(c: Context, guard: Guard): Response | undefined {
+    if (guard === "read") return this.options.keys.refuseReader(c);
+    return guard === "operate" ? this.options.keys.refuseOperator(c) : undefined;
+  }
+
   private async attempt<Query extends Parameters>(
     c: Context,
     spec: RouteSpec<Query>,
     handler: RouteHandler<Query>,
   ): Promise<Response> {
-    const refusal = spec.guard === "read" ? this.options.keys.refuseReader(c) : undefined;
+    const refusal = this.refusal(c, spec.guard);
     if (refusal !== undefined) return refusal;
     const mediaTypes = Object.values(spec.answers).map((answer) => mediaTypeOf(answer));
     if (spec.method === "get" && !accepts(c.req.header("accept"), mediaTypes)) {
@@ -168,6 +175,7 @@ function accepts(header: string | undefined, mediaTypes: readonly string[]): boo
 
 const SECURITY_SCHEMES = {
   readKey: { type: "http", scheme: "bearer", description: "RUNBEAT_READ_KEY, where one is set" },
+  operateKey: { type: "http", scheme: "bearer", description: "RUNBEAT_OPERATE_KEY" },
   ingestKey: { type: "http", scheme: "bearer", description: "RUNNER_HEARTBEAT_KEY" },
   cameraKey: {
     type: "apiKey",

@@ -6,8 +6,8 @@ import type { Alert, AlertAction, AlertMember, AlertType, Silence } from "./aler
 import type { AlertRules } from "./alert-rules.ts";
 import { grouped, titleOf } from "./alert-troubles.ts";
 import type { Trouble } from "./alert-troubles.ts";
-import { matchesRunner } from "./runner-id.ts";
-import type { RunnerId } from "./runner-id.ts";
+import { coversMember } from "./silence.ts";
+import type { SilencedMember } from "./silence.ts";
 
 export interface BookSettings {
   readonly rules: AlertRules;
@@ -225,16 +225,16 @@ function hashOf(text: string): string {
 }
 
 function memberOf(trouble: Trouble, alert: OpenAlert, { now, silences }: Look): AlertMember {
-  const { member: name, detail } = trouble;
+  const { member: name, host, detail } = trouble;
+  const member = { name, host, alertId: alert.id };
   return {
     name,
     since: trouble.since ?? alert.members.get(name)?.since ?? now,
     detail,
-    silenced: silences.some((silence) => isSilencing(silence, name, now)),
+    silenced: silences.some((silence) => isSilencing(silence, member, now)),
   };
 }
 
-function isSilencing({ from, until, pattern }: Silence, member: string, now: number): boolean {
-  if (now < from || now >= until) return false;
-  return pattern === "*" || matchesRunner(pattern, member as RunnerId);
+function isSilencing(silence: Silence, member: SilencedMember, now: number): boolean {
+  return now >= silence.from && now < silence.until && coversMember(silence.pattern, member);
 }

@@ -11,6 +11,8 @@ export interface Trouble {
   /** Troubles of one type that have this in common are one alert: host, kind and cause. */
   readonly about: readonly string[];
   readonly member: string;
+  /** Where the member runs, for silences of a host. */
+  readonly host?: string | undefined;
   /** Epoch ms; null: since it was first seen. */
   readonly since: number | null;
   readonly detail: string;
@@ -87,6 +89,7 @@ function hushOf(
     type: "mass_silence",
     about: [],
     member: runner.runner,
+    host: runner.host,
     since: runner.lastHeartbeatAt,
     detail: CAUSES["silence"] ?? "",
   }));
@@ -123,6 +126,7 @@ function hostsDown(runners: readonly RunnerCondition[], min: number): readonly T
       type: "host_down" as const,
       about: [host],
       member: runner.runner,
+      host,
       since: runner.status.since,
       detail: causeText(runner),
     }));
@@ -157,7 +161,8 @@ function ownTroubles(
   const { status, health, host, kind, falls, skewMs, cooldownUntil, denied } = runner;
   const found: Trouble[] = [];
   const add = (type: AlertType, about: string[], since: number | null, detail: string): void => {
-    if (rules[type].enabled) found.push({ type, about, member: runner.runner, since, detail });
+    if (rules[type].enabled)
+      found.push({ type, about, member: runner.runner, host, since, detail });
   };
   const isFlapping = falls >= (rules.runner_flapping.limit ?? Infinity);
   const isWell = status.status === "online";

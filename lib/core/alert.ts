@@ -70,7 +70,7 @@ export interface Alert {
 
 export interface Silence {
   readonly id: string;
-  /** Of runners, such as `camera/*`; `*` is all. */
+  /** Of runners, such as `camera/*`; `*` is all; `host:edge-1`, `alert:ID`. */
   readonly pattern: string;
   readonly from: number;
   readonly until: number;
@@ -141,6 +141,11 @@ export function alertBody(alert: Alert, by: string, atMs: number): object {
 export function silenceBody({ from, until, reason, ...rest }: Silence, atMs: number): object {
   const times = { from: formatTime(from), until: formatTime(until) };
   return { v: 1, at: formatTime(atMs), ...rest, reason: redactDeep(reason), ...times };
+}
+
+/** Ends a silence before its time. @param by who asked for that. */
+export function unsilenceBody(id: string, by: string, atMs: number): object {
+  return { v: 1, at: formatTime(atMs), id, by };
 }
 
 /**

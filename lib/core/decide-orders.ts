@@ -2,6 +2,7 @@
 import type { Action, EventAction } from "./decide-action.ts";
 import { newRunnerMemory } from "./decide-memory.ts";
 import type { EnforcerMemory, RunnerMemory } from "./decide-memory.ts";
+import type { ErrorCode } from "./errors.ts";
 import type { FleetEntry } from "./fleet.ts";
 import type { RunSeen } from "./observed.ts";
 
@@ -24,7 +25,26 @@ export interface Order {
   readonly order: OrderKind;
   /** Why, for the time line. */
   readonly reason: string | undefined;
+  /** Who asked for it, as they say themselves. */
+  readonly by?: string | undefined;
 }
+
+/** What each order does, for people. */
+export const ORDER_SUMMARIES: Readonly<Record<OrderKind, string>> = {
+  restart: "end it and start it again at once, whatever its count of restarts is",
+  stop: "end it and keep it ended",
+  start: "start what was stopped",
+  pause: "leave its process alone: no restarts",
+  resume: "look after it again",
+  reset: "forget its failures and end its cooldown",
+  retire: "end it for good, and take it off the lists",
+  reconnect: "have a camera try again at once",
+};
+
+/** What an enforcer answers to an order. */
+export type OrderReply =
+  | { readonly ok: true; readonly said: string; readonly by: string }
+  | { readonly ok: false; readonly code: ErrorCode; readonly message: string };
 
 export interface OrderAnswer {
   readonly memory: EnforcerMemory;
@@ -41,7 +61,7 @@ export function applyOrder(
   before: EnforcerMemory,
   entry: FleetEntry,
   run: RunSeen,
-  { order, reason }: Order,
+  { order, reason, by }: Order,
 ): OrderAnswer {
   const { runner } = entry;
   const memory = { ...(before.runners[runner] ?? newRunnerMemory(entry.driver.kind)) };
@@ -50,11 +70,24 @@ export function applyOrder(
   const actions: EventAction[] = [];
   if (type !== undefined) {
     const msgId = `${before.id}:${serial++}:${runner}:${type}`;
-    const data = reason === undefined ? {} : { reason };
+    const data = orderData({ reason, by });
     actions.push({ kind: "event", runner, type, data, msgId });
   }
   const runners = { ...before.runners, [runner]: memory };
   return { memory: { ...before, serial, runners }, actions, said: `${runner} ${said}` };
+}
+
+/** What the event of an order says of it. */
+export function orderData({ reason, by }: Pick<Order, "reason" | "by">): OrderEventData {
+  return {
+    ...(reason === undefined ? {} : { reason }),
+    ...(by === undefined ? {} : { asked_by: by }),
+  };
+}
+
+interface OrderEventData {
+  readonly reason?: string;
+  readonly asked_by?: string;
 }
 
 type OrderEvent = Extract<

@@ -29,12 +29,23 @@ const TEXTS: Readonly<Record<string, (data: JsonObject) => string>> = {
   status_changed: (data) => `${word(data["from"])} to ${word(data["to"])} (${word(data["cause"])})`,
   check_failed: (data) => word(data["check"]) + tail(word(data["message"])),
   check_recovered: (data) => word(data["check"]) + tail(word(data["message"])),
+  restart_reset: ordered,
+  runner_paused: ordered,
+  runner_resumed: ordered,
+  runner_restart_requested: ordered,
+  runner_retired: ordered,
   enforcer_started: (data) => `pid ${word(data["pid"])} on ${word(data["host"])}`,
   enforcer_stopped: (data) => `pid ${word(data["pid"])} on ${word(data["host"])}`,
 };
 
 function process(data: JsonObject): string {
   return `${word(data["host"])}:${word(data["pid"])}`;
+}
+
+/** Why, and who asked for it. */
+function ordered({ asked_by: by, ...data }: JsonObject): string {
+  const who = word(by);
+  return who === "" ? pairs(data) : `by ${who}${tail(pairs(data))}`;
 }
 
 function attempt(value: unknown): string {

@@ -53,6 +53,9 @@ const process = {
   started_at: instant,
 };
 
+/** An operator's order: why, and who asked for it as they say themselves. */
+const ordered = z.object({ reason: z.string().optional(), asked_by: z.string().optional() });
+
 /** What each type says beyond `{v, at, by}`. Publishing validates by these. */
 export const eventDataSchemas = {
   worker_registered: z.object({
@@ -88,7 +91,7 @@ export const eventDataSchemas = {
     reason: z.string(),
   }),
   restart_denied: z.object({ why: z.string() }),
-  restart_reset: z.object({ reason: z.string().optional() }),
+  restart_reset: ordered,
   limit_exceeded: z.object({
     limit: z.string(),
     value: z.number(),
@@ -112,10 +115,10 @@ export const eventDataSchemas = {
     message: z.string(),
     value: z.unknown().optional(),
   }),
-  runner_paused: z.object({ reason: z.string().optional() }),
-  runner_resumed: z.object({ reason: z.string().optional() }),
-  runner_restart_requested: z.object({ reason: z.string().optional() }),
-  runner_retired: z.object({ reason: z.string().optional() }),
+  runner_paused: ordered,
+  runner_resumed: ordered,
+  runner_restart_requested: ordered,
+  runner_retired: ordered,
   enforcer_started: z.object({ host: z.string(), pid: z.number().int() }),
   enforcer_stopped: z.object({ host: z.string(), pid: z.number().int() }),
 } satisfies Record<EventType, z.ZodType>;

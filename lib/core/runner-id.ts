@@ -61,10 +61,11 @@ export function matchesRunner(pattern: string, id: RunnerId): boolean {
   const wanted = pattern.split("/");
   const parts = id.split("/");
   if (wanted.length > parts.length) return false;
-  return wanted.every((part, index) => matchesPart(part, parts[index] ?? ""));
+  return wanted.every((part, index) => matchesText(part, parts[index] ?? ""));
 }
 
-function matchesPart(pattern: string, text: string): boolean {
+/** `*` stands for any run of characters. */
+export function matchesText(pattern: string, text: string): boolean {
   const pieces = pattern.split("*");
   if (pieces.length === 1) return pattern === text;
   const first = pieces[0] ?? "";

@@ -66,3 +66,8 @@ export function eventOfTokens(tokens: string): { runner: RunnerId; type: string 
   const type = tokens.slice(dot + 1);
   return runner !== undefined && isToken(type) ? { runner, type } : undefined;
 }
+
+/** `runbeat.ctl.<kind>.<name>.<profile>`: the enforcer that has the runner listens there. */
+export function orderSubject({ subject }: Prefixes, runner: RunnerId): string {
+  return `${subject}.ctl.${runner.replaceAll("/", ".")}`;
+}

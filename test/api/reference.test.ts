@@ -26,6 +26,7 @@ describe("/openapi.json", () => {
     expect(routes.toSorted()).toEqual([
       "GET /api/v1/alerts",
       "GET /api/v1/live",
+      "GET /api/v1/orders",
       "GET /api/v1/processes",
       "GET /api/v1/quarantine",
       "GET /api/v1/runners",
@@ -45,6 +46,9 @@ describe("/openapi.json", () => {
       "GET /readyz",
       "POST /api/runner/heartbeat",
       "POST /api/v1/heartbeats",
+      "POST /api/v1/runners/{kind}/{name}/{profile}/orders",
+      "POST /api/v1/silences",
+      "POST /api/v1/silences/{id}/lift",
       "POST /v1/heartbeat",
       "POST /v1/workers",
     ]);

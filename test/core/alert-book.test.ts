@@ -99,6 +99,25 @@ describe("the book of alerts", () => {
     expect(lookAt(book, 30, [ill])).toHaveLength(1);
   });
 
+  it("tells nobody of the members on a silenced host, nor of whoever joins a silenced alert", () => {
+    const book = new AlertBook(SETTINGS);
+    const on = (host: string, member: string) => ({ ...offline(member, [host]), host });
+    const silence = { id: "s", from: T, until: T + 900_000, reason: "", by: "ada" };
+    const host: Silence = { ...silence, pattern: "host:edge-1" };
+    const troubles = [on("edge-1", "a"), on("edge-2", "b")];
+    lookAt(book, 0, troubles, { silences: [host] });
+    const told = lookAt(book, 10, troubles, { silences: [host] });
+    expect(brief(told)).toEqual([
+      { action: "raised", notify: false, members: ["a"] },
+      { action: "raised", notify: true, members: ["b"] },
+    ]);
+    const alert: Silence = { ...silence, pattern: `alert:${told[1]?.id}` };
+    const more = [...troubles, on("edge-2", "c")];
+    expect(brief(lookAt(book, 100, more, { silences: [host, alert] }))).toEqual([
+      { action: "updated", notify: false, members: ["b", "c"] },
+    ]);
+  });
+
   it("tells nobody of a silenced member until the silence is over", () => {
     const book = new AlertBook(SETTINGS);
     const names = ["camera/a/hd", "camera/b/hd"];

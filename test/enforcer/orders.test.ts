@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { whoAmI } from "../../cmd/operator.ts";
 import { isProcessAlive } from "../../lib/runner/process-identity.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { openHost, spawnedPid } from "./enforcer-process.ts";
@@ -41,7 +42,8 @@ describe("orders on the command line", { timeout: TEST_MS }, () => {
     expect(restarted.stdout).toMatch(/^process\/a\/default is being restarted \(enforcer@/);
     const second = await spawnedPid(host, A, 2);
     expect(isProcessAlive(first)).toBe(false);
-    expect(host.of(A, "runner_restart_requested")[0]?.event.data).toEqual({ reason: "new wheels" });
+    const { data } = host.of(A, "runner_restart_requested")[0]?.event ?? {};
+    expect(data).toEqual({ reason: "new wheels", asked_by: whoAmI() });
 
     await host.run("runner", "stop", A);
     await waitFor(() => !isProcessAlive(second), WAIT);
