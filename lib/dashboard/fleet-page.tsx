@@ -6,7 +6,7 @@ import { FleetTable } from "./fleet-table.tsx";
 import { arrange } from "./fleet-view.ts";
 import type { Line } from "./fleet-view.ts";
 import { useAnswer, useShared, useTick } from "./hooks.ts";
-import type { EventItem, ListAnswer } from "./items.ts";
+import type { EventItem, FleetData, ListAnswer } from "./items.ts";
 import { placeText } from "./place.ts";
 import { changesByRunner } from "./status-strip.ts";
 import type { Change } from "./status-strip.ts";
@@ -20,9 +20,8 @@ const CHANGES_EVERY_MS = 60_000;
 
 export function FleetPage(): JSX.Element {
   useTick(RENDER_EVERY_MS);
-  const lines = useLines();
+  const { lines, shown } = useArranged();
   const changes = useChanges();
-  const shown = lines.filter(({ type }) => type === "runner").length;
   const { fleet } = useShared();
   return (
     <main class="fleet">
@@ -42,32 +41,35 @@ export function FleetPage(): JSX.Element {
   );
 }
 
-/** Arranged anew when the question changes, and else once a second; rows show what is newest. */
-function useLines(): readonly Line[] {
+interface Arranged {
+  readonly lines: readonly Line[];
+  /** How many of them are runners. */
+  readonly shown: number;
+}
+
+/** Anew when the question changes, and else once a second; rows show what is newest. */
+function useArranged(): Arranged {
   const { fleet, place } = useShared();
   const known = useRef<
-    { asked: string; at: number; size: number; lines: readonly Line[] } | undefined
+    (Arranged & { asked: string; of: FleetData; at: number; size: number }) | undefined
   >(undefined);
   const asked = placeText(place);
   const now = performance.now();
   const last = known.current;
   const size = fleet.runners.size;
-  const isOld =
-    last === undefined ||
-    last.asked !== asked ||
-    now - last.at > ARRANGE_EVERY_MS ||
-    // While the first snapshot comes in, and when a moment of the past has been loaded.
-    last.size !== size;
-  if (isOld) {
-    const lines = arrange(fleet.runners.values(), place.query);
-    known.current = { asked, at: now, size, lines };
-    return lines;
-  }
-  return last.lines.map((line) => {
-    if (line.type === "group") return line;
-    const item = fleet.runners.get(line.item.runner);
-    return item === undefined || item === line.item ? line : { type: "runner", item };
-  });
+  const isGood =
+    last !== undefined &&
+    last.asked === asked &&
+    // A moment of the past was loaded.
+    last.of === fleet &&
+    // The first snapshot comes in.
+    last.size === size &&
+    now - last.at <= ARRANGE_EVERY_MS;
+  if (isGood) return last;
+  const lines = arrange(fleet.runners.values(), place.query);
+  const shown = lines.filter(({ type }) => type === "runner").length;
+  known.current = { lines, shown, asked, of: fleet, at: now, size };
+  return known.current;
 }
 
 /** Changes of statuses within the last hour: those before this page was opened are asked for. */

@@ -1,6 +1,8 @@
 import type { JSX } from "preact";
+import { useMemo } from "preact/hooks";
 import { STATUS_SEVERITY, STATUSES } from "../core/status.ts";
 import { placeOf, useShared } from "./hooks.ts";
+import type { Shared } from "./hooks.ts";
 import type { Line } from "./fleet-view.ts";
 import type { RunnerItem } from "./items.ts";
 import { HealthMark, Link, StatusMark, STATUS_GLYPHS, Strip } from "./marks.tsx";
@@ -9,6 +11,8 @@ import type { Change } from "./status-strip.ts";
 import { mainFigure, sinceText, SKEW_WARN_MS, skewText } from "./text.ts";
 
 const HOUR_MS = 3_600_000;
+/** Less is not to be seen in an hour's strip. */
+const STRIP_STEP_MS = 5_000;
 const NO_CHANGES: readonly Change[] = [];
 
 interface RowPlace {
@@ -23,8 +27,19 @@ interface RowProps extends RowPlace {
   readonly now: number;
 }
 
+/** Made anew only where something in it is another: most rows are as they were. */
 export function FleetRow({ item, changes, now, ...place }: RowProps): JSX.Element {
   const shared = useShared();
+  const seen = sinceText(item.last_heartbeat_at, now);
+  const stripNow = Math.floor(now / STRIP_STEP_MS) * STRIP_STEP_MS;
+  const { index, top, isActive } = place;
+  return useMemo(
+    () => rowOf({ item, changes, now: stripNow, ...place }, seen, shared),
+    [item, changes, seen, stripNow, shared, index, top, isActive],
+  );
+}
+
+function rowOf({ item, changes, now, ...place }: RowProps, seen: string, shared: Shared) {
   const restarts = item.process?.restarts ?? 0;
   const skew = item.clock_skew_ms;
   const strip = stripOf(item, changes ?? NO_CHANGES, { now, lengthMs: HOUR_MS });
@@ -44,7 +59,7 @@ export function FleetRow({ item, changes, now, ...place }: RowProps): JSX.Elemen
         {item.process?.host ?? ""}
       </span>
       <span role="gridcell" class="c-seen">
-        {sinceText(item.last_heartbeat_at, now)}
+        {seen}
       </span>
       <span role="gridcell" class="c-health">
         <HealthMark health={item.health} />

@@ -35,7 +35,7 @@ export function FleetTable({ lines, changes }: TableProps): JSX.Element {
   const rowPx = useNarrow() ? NARROW_ROW_PX : ROW_PX;
   const { box, first, count } = useWindow(lines.length, rowPx);
   const [active, setActive] = useState<string | undefined>();
-  const activeIndex = lines.findIndex((line) => isRunner(line, active));
+  const activeIndex = active === undefined ? -1 : lines.findIndex((line) => isRunner(line, active));
   const move = (index: number): void => {
     const to = nextRunner(lines, index, index >= activeIndex ? 1 : -1);
     const line = lines[to];
@@ -79,13 +79,16 @@ export function FleetTable({ lines, changes }: TableProps): JSX.Element {
         {shownLines.map((line, offset) => {
           const index = first + offset;
           const place = { index, top: index * rowPx, isActive: index === activeIndex };
-          return line.type === "group" ? (
-            <GroupRow key={`group ${line.name}`} group={line} columns={COLUMNS.length} {...place} />
-          ) : (
+          // A row that leaves at one end comes back at the other: none is made while one scrolls.
+          const key = index % count;
+          if (line.type === "group")
+            return <GroupRow key={key} group={line} columns={COLUMNS.length} {...place} />;
+          const { runner } = line.item;
+          return (
             <FleetRow
-              key={line.item.runner}
-              item={line.item}
-              changes={changes.get(line.item.runner)}
+              key={key}
+              item={shared.fleet.runners.get(runner) ?? line.item}
+              changes={changes.get(runner)}
               now={shared.fleet.now()}
               {...place}
             />
@@ -96,7 +99,7 @@ export function FleetTable({ lines, changes }: TableProps): JSX.Element {
   );
 }
 
-function isRunner(line: Line, runner: string | undefined): boolean {
+function isRunner(line: Line, runner: string): boolean {
   return line.type === "runner" && line.item.runner === runner;
 }
 

@@ -57,13 +57,17 @@ function restartsOf({ process }: RunnerItem): number {
 /** Every word must be somewhere: in the name, the host, a label or the last error. */
 function matchesText(item: RunnerItem, words: readonly string[]): boolean {
   if (words.length === 0) return true;
-  const labels = Object.entries(item.heartbeat?.labels ?? {}).map(
-    ([key, value]) => `${key}:${value}`,
-  );
-  const text = [item.runner, item.process?.host ?? "", item.last_error, ...labels]
-    .join(" ")
-    .toLowerCase();
+  let text = texts.get(item);
+  if (text === undefined) texts.set(item, (text = searchText(item)));
   return words.every((word) => text.includes(word));
+}
+
+/** Of the items that were searched: with each letter that is typed, all are searched again. */
+const texts = new WeakMap<RunnerItem, string>();
+
+function searchText({ runner, process, last_error, heartbeat }: RunnerItem): string {
+  const labels = Object.entries(heartbeat?.labels ?? {}).map(([key, value]) => `${key}:${value}`);
+  return [runner, process?.host ?? "", last_error, ...labels].join(" ").toLowerCase();
 }
 
 function isIn<Item>(list: readonly Item[], value: Item | null): boolean {

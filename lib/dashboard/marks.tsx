@@ -90,9 +90,10 @@ export function Strip({
       role="img"
       aria-label={label}
     >
-      {spans.map(({ from, to, status }) => (
+      {spans.map(({ from, to, status }, index) => (
+        // By its place: all of them move with time, and would be made anew.
         <rect
-          key={from}
+          key={index}
           class={`s-${status ?? "none"}`}
           x={from * 100}
           y={STRIP_TOPS[status ?? "unknown"]}

@@ -35,7 +35,7 @@ export function TimeBar({ isLoading }: { readonly isLoading: boolean }): JSX.Ele
     else setSaid(to === undefined ? `Nothing happened ${WORDS[direction]}.` : "Nothing answers.");
   };
   return (
-    <section class="time-bar" aria-label="Time">
+    <section class="time-bar" aria-label="Time" aria-busy={isLoading}>
       <button type="button" onClick={() => void jump("previous")}>
         ⏮ Previous change
       </button>

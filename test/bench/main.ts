@@ -9,12 +9,13 @@ import { measureClients } from "./clients.ts";
 import { measureColdStart } from "./cold-start.ts";
 import { Figures, machine } from "./figures.ts";
 import { measureLive } from "./live.ts";
+import { measurePage } from "./page.ts";
 import { measurePast } from "./past.ts";
 import { measureRebuild } from "./rebuild.ts";
 import { measureSentinel } from "./sentinel.ts";
 import { fill, openStage } from "./stage.ts";
 
-const PARTS = ["rebuild", "live", "clients", "cold", "api"];
+const PARTS = ["rebuild", "live", "clients", "cold", "api", "page"];
 const RUNNERS = 10_000;
 
 const { values } = parseArgs({
@@ -43,6 +44,7 @@ try {
   if (wants("cold")) await measureColdStart(stage, figures);
   if (wants("api")) await measureApi(stage, figures);
   if (wants("sentinel")) await measureSentinel(stage, figures);
+  if (wants("page")) await measurePage(stage, figures);
   // A day takes its time: only where it is asked for.
   if (wants("past")) await measurePast(stage, figures, Number(values.hours));
 } finally {
