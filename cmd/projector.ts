@@ -17,6 +17,7 @@ import { natsOptions } from "./nats-options.ts";
 import { foldableProjections } from "./projection-list.ts";
 import { prefixesOf, streamOptions } from "./stream-options.ts";
 import { startUpkeep } from "./projector-upkeep.ts";
+import { startWalThread } from "./wal.ts";
 import { untilStopped } from "./until-stopped.ts";
 import { whenAvailable } from "./when-available.ts";
 
@@ -47,6 +48,8 @@ async function run(context: Context): Promise<void> {
   try {
     const db = await openDatabase(paths.databaseFile);
     opened.push(async () => db.close());
+    const wal = startWalThread(context, db);
+    opened.push(() => wal.close());
     const connect = async (what: string): Promise<NatsConnection> => {
       const nc = await connectNats({
         ...natsOptions(context, `runbeat projector ${what}`),

@@ -12,6 +12,8 @@ export type { SqliteDatabase } from "./sqlite.ts";
 const BUSY_TIMEOUT_MS = 5_000;
 /** Pages of 4 KiB after which the writer moves the write-ahead log into the database file. */
 const AUTOCHECKPOINT_PAGES = 4_000;
+/** As many where somebody else should have moved them long ago. */
+const FORGOTTEN_LOG_PAGES = 64_000;
 /** The write-ahead log is cut back to this size once readers let it go. */
 const WAL_SIZE_LIMIT_BYTES = 64 * 1024 * 1024;
 
@@ -35,7 +37,7 @@ export async function openDatabase(file: string): Promise<SqliteDatabase> {
     db = new Database(file, { timeout: BUSY_TIMEOUT_MS });
     db.pragma("journal_mode = WAL");
     db.pragma("synchronous = NORMAL");
-    db.pragma(`wal_autocheckpoint = ${AUTOCHECKPOINT_PAGES}`);
+    moveLogInCommits(db);
     db.pragma(`journal_size_limit = ${WAL_SIZE_LIMIT_BYTES}`);
     await migrate(db);
     return db;
@@ -43,6 +45,33 @@ export async function openDatabase(file: string): Promise<SqliteDatabase> {
     db?.close();
     throw error instanceof AppError ? error : failure(file, error);
   }
+}
+
+/**
+ * Opens an existing database for moving its write-ahead log, and for nothing else.
+ * @throws AppError `unavailable`.
+ */
+export function openForMoving(file: string): SqliteDatabase {
+  try {
+    const db = new Database(file, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS });
+    db.pragma("synchronous = NORMAL");
+    return db;
+  } catch (error) {
+    throw failure(file, error);
+  }
+}
+
+/**
+ * Leaves the write-ahead log to somebody who moves it beside the writer; only where it becomes much
+ * longer than that one lets it, the writer moves it all the same.
+ */
+export function leaveLogToMover(db: SqliteDatabase): void {
+  db.pragma(`wal_autocheckpoint = ${FORGOTTEN_LOG_PAGES}`);
+}
+
+/** The writer moves the log itself. */
+export function moveLogInCommits(db: SqliteDatabase): void {
+  db.pragma(`wal_autocheckpoint = ${AUTOCHECKPOINT_PAGES}`);
 }
 
 /** Every table, empty: made once a process, because migrating takes longer than copying. */

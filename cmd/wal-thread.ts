@@ -1,0 +1,19 @@
+/** The thread beside the projector that moves the write-ahead log: the fold does not wait for the disk. */
+import { parentPort, workerData } from "node:worker_threads";
+import { openWalMover } from "../lib/store/wal-mover.ts";
+
+/** What the projector hands over: plain data, since it is another thread's. */
+export interface WalThreadData {
+  readonly databaseFile: string;
+}
+
+const MOVE_EVERY_MS = 1_000;
+
+const mover = openWalMover((workerData as WalThreadData).databaseFile);
+const timer = setInterval(() => {
+  if (mover.move()) parentPort?.postMessage("end moving", []);
+}, MOVE_EVERY_MS);
+parentPort?.once("message", () => {
+  clearInterval(timer);
+  mover.close();
+});
