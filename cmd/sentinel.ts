@@ -1,4 +1,5 @@
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { Command } from "commander";
@@ -10,6 +11,10 @@ import type { Moment } from "../lib/core/read-models.ts";
 import { streamName } from "../lib/core/subject.ts";
 import { connectNats } from "../lib/nats/connect.ts";
 import { stateBucket } from "../lib/nats/stream-declarations.ts";
+import { AlertStream } from "../lib/sentinel/alert-stream.ts";
+import type { Sink } from "../lib/sentinel/notice.ts";
+import { OutageFile } from "../lib/sentinel/outage-file.ts";
+import { OutageTeller } from "../lib/sentinel/outage-teller.ts";
 import { startSentinel } from "../lib/sentinel/sentinel.ts";
 import { openSink } from "../lib/sentinel/sinks.ts";
 import { lastGap } from "../lib/sentinel/stream-gap.ts";
@@ -31,6 +36,8 @@ import { whenAvailable } from "./when-available.ts";
 const CONTACT_MS = 3_000;
 /** Beyond the age at which a runner is offline, so long an outage is looked for at the start. */
 const LOOK_BACK_MS = 60_000;
+/** In the data folder, while one watches. */
+const OUTAGE_FILE = "sentinel.json";
 
 export function command(): Command {
   return new Command("sentinel")
@@ -67,13 +74,18 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
     watchFleet(context, (runners) => models.declare(runners, Date.now())),
   );
   const options = { ...natsOptions(context, "runbeat sentinel"), waitOnFirstConnect: true, signal };
-  const nc = await connectNats(options);
-  closers.push("NATS", async () => await nc.close());
-  const monitor = openMonitor(context, nc, () => models.checkpoints());
+  const by = `sentinel@${hostname()}`;
+  const sinks = settings.alerts.sinks.map((sink) => openSink(sink, { log, by }));
+  const connecting = connectNats(options);
+  const monitor = openMonitor(context, connecting, () => models.checkpoints());
   closers.push("the monitor", () => monitor.close());
+  // Before there is a connection: one that was killed in an outage goes on telling of it.
+  const outages = openOutages(context, { connecting, monitor, sinks, by });
+  closers.push("the teller of outages", () => outages.close());
+  const nc = await connecting;
+  closers.push("NATS", async () => await nc.close());
   const again = { log, signal };
   const gap = await whenAvailable(async () => await findGap(context, nc), again);
-  const by = `sentinel@${hostname()}`;
   const sentinelOptions = {
     nc,
     prefixes,
@@ -82,11 +94,11 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
     by,
     models,
     moment: foldedClock(monitor, gap),
-    outage: () => monitor.trouble(),
+    outages,
     alerts: alertSettings(context),
     retireAfterSec: settings.sentinel.retireAfterSec,
     ownTroubles: watchOwn({ context, models, monitor }),
-    sinks: settings.alerts.sinks.map((sink) => openSink(sink, { log, by })),
+    sinks,
     log,
   };
   const sentinel = await whenAvailable(async () => await startSentinel(sentinelOptions), again);
@@ -95,16 +107,43 @@ async function start(context: Context, closers: Closers, signal: AbortSignal): P
 
 function openMonitor(
   context: Context,
-  nc: NatsConnection,
+  connecting: Promise<NatsConnection>,
   checkpoints: Parameters<typeof startMonitor>[0]["checkpoints"],
 ): PipelineMonitor {
   const { settings } = context;
-  const streams = openStreamAccess(Promise.resolve(nc), prefixesOf(settings));
+  const streams = openStreamAccess(connecting, prefixesOf(settings));
   return startMonitor({
     askServer: async () => await streams.askServer(),
     checkpoints,
     followed: followedProjections(context),
     limits: { contactMs: CONTACT_MS, lagMs: settings.status.maxLagSec * 1_000 },
+  });
+}
+
+interface OutageParts {
+  readonly connecting: Promise<NatsConnection>;
+  readonly monitor: PipelineMonitor;
+  readonly sinks: readonly Sink[];
+  readonly by: string;
+}
+
+function openOutages(
+  context: Context,
+  { connecting, monitor, sinks, by }: OutageParts,
+): OutageTeller {
+  const { log, settings, paths } = context;
+  return new OutageTeller({
+    outage: () => monitor.trouble(),
+    rule: alertSettings(context).rules.pipeline_down,
+    sinks,
+    file: new OutageFile(join(paths.dataDir, OUTAGE_FILE)),
+    store: async (alerts) => {
+      const nc = await connecting;
+      const jsm = await jetstreamManager(nc, { checkAPI: false });
+      const stream = new AlertStream({ nc, jsm, prefixes: prefixesOf(settings), by });
+      await stream.writeOwn(alerts, Date.now());
+    },
+    log,
   });
 }
 

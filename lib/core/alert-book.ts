@@ -44,6 +44,8 @@ interface OpenAlert {
   emptySince: number | null;
   /** As last told, to see that something changed. */
   toldNames: string;
+  /** Members of whom people were told, but the message that we took over did not name them. */
+  unnamed: number;
 }
 
 /** What stands between the parts of a group's name. */
@@ -84,6 +86,7 @@ export class AlertBook {
       toldAt: alert.openedAt,
       emptySince: null,
       toldNames: namesOf(alert.members),
+      unnamed: alert.memberCount - alert.members.length,
     });
   }
 
@@ -126,6 +129,12 @@ export class AlertBook {
     const unsure = [...alert.members.values()].filter(({ name }) => look.unsure.has(name));
     alert.members = new Map([...unsure, ...members].map((member) => [member.name, member]));
     alert.emptySince = null;
+    for (const { name, silenced } of members) {
+      if (alert.unnamed === 0) break;
+      if (silenced || alert.notified.has(name)) continue;
+      alert.notified.add(name);
+      alert.unnamed -= 1;
+    }
   }
 
   #keepUnsure(alert: OpenAlert, { unsure, now }: Look): void {
@@ -212,6 +221,7 @@ function openAlert({ type, about }: Trouble, now: number): OpenAlert {
     toldAt: now,
     emptySince: null,
     toldNames: "",
+    unnamed: 0,
   };
 }
 

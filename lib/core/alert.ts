@@ -34,6 +34,7 @@ export const UNSILENCE_TYPE = "silence_lifted";
 /** Members that a message names; the count goes on. */
 export const MAX_NAMED_MEMBERS = 1_000;
 const MAX_ALERT_BYTES = 524_288;
+const MAX_DETAIL_CHARS = 500;
 
 /** One runner, host or part of the pipeline that an alert is about. */
 export interface AlertMember {
@@ -122,10 +123,21 @@ const silenceSchema = z.object({
 
 const unsilenceSchema = z.object({ id: name, by: z.string().max(300).default("unknown") });
 
-/** An alert's body, redacted, ready for JSON. */
+/** An alert's body, redacted, ready for JSON; no longer than whoever reads it takes. */
 export function alertBody(alert: Alert, by: string, atMs: number): object {
+  for (let named = MAX_NAMED_MEMBERS; ; named = Math.floor(named / 2)) {
+    const body = bodyNaming(named, alert, by, atMs);
+    const bytes = Buffer.byteLength(JSON.stringify(body));
+    if (bytes <= MAX_ALERT_BYTES || named === 0) return body;
+  }
+}
+
+function bodyNaming(maxNamed: number, alert: Alert, by: string, atMs: number): object {
   const { members, openedAt, resolvedAt, memberCount, ...rest } = alert;
-  const named = members.slice(0, MAX_NAMED_MEMBERS);
+  const named = members.slice(0, maxNamed).map(({ detail, ...member }) => ({
+    ...member,
+    detail: detail.slice(0, MAX_DETAIL_CHARS),
+  }));
   return {
     v: 1,
     at: formatTime(atMs),

@@ -111,12 +111,12 @@ export class AlertDesk {
       unsure,
       frozen: (type) => isBlind && !OWN_TYPES.includes(type),
     });
-    this.add(told);
+    this.#add(told);
     if (!isBlind) this.#summarize(moment);
   }
 
   /** Stores these too, after what is waiting. */
-  add(alerts: readonly Alert[]): void {
+  #add(alerts: readonly Alert[]): void {
     this.#outbox.push(...alerts);
     if (!this.#isStoring) void this.#store();
   }

@@ -58,11 +58,8 @@ export class AlertStream {
    * @throws AppError `conflict` where another sentinel has written meanwhile.
    */
   async write(alert: Alert, atMs: number): Promise<void> {
-    const { prefixes, by } = this.#options;
-    const subject = `${subjectPrefix(prefixes, "alerts")}${alert.severity}.${alert.type}`;
-    const body = JSON.stringify(alertBody(alert, by, atMs));
+    const { subject, body, msgID } = this.#messageOf(alert, atMs);
     const lastSubjectSequence = this.#lastSeqs.get(subject) ?? 0;
-    const msgID = `${alert.id} ${alert.revision}`;
     try {
       const { seq } = await this.#js.publish(subject, body, {
         msgID,
@@ -75,10 +72,30 @@ export class AlertStream {
     }
   }
 
+  /**
+   * Stores messages of an alert that is no one's in the book, in order and once each, also by
+   * whoever is not elected.
+   */
+  async writeOwn(alerts: readonly Alert[], atMs: number): Promise<void> {
+    for (const alert of alerts) {
+      const { subject, body, msgID } = this.#messageOf(alert, atMs);
+      await this.#js.publish(subject, body, { msgID });
+    }
+  }
+
   /** Stores how the whole fleet is; once for each `period`. */
   async writeSummary(body: object, period: number): Promise<void> {
     const subject = `${subjectPrefix(this.#options.prefixes, "alerts")}info.${SUMMARY_TYPE}`;
     await this.#js.publish(subject, JSON.stringify(body), { msgID: `${SUMMARY_TYPE} ${period}` });
+  }
+
+  #messageOf(alert: Alert, atMs: number): { subject: string; body: string; msgID: string } {
+    const { prefixes, by } = this.#options;
+    return {
+      subject: `${subjectPrefix(prefixes, "alerts")}${alert.severity}.${alert.type}`,
+      body: JSON.stringify(alertBody(alert, by, atMs)),
+      msgID: `${alert.id} ${alert.revision}`,
+    };
   }
 }
 

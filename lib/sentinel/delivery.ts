@@ -23,6 +23,8 @@ const ACK_WAIT_MS = 20_000;
 const MAX_ROUND = 500;
 const WAIT_MS = 5_000;
 const GATHER_MS = 1_000;
+const MAX_REMEMBERED = 1_000;
+const FETCH_AGAIN_MS = 1_000;
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 60_000;
 
@@ -32,30 +34,116 @@ export interface DeliveryOptions {
   readonly prefixes: Prefixes;
   readonly sink: Sink;
   readonly log: Pick<Logger, "warn" | "info" | "debug">;
+  readonly memory: SinkMemory;
   readonly retryMinMs?: number;
+}
+
+/** What outlives a lost election: of one sink, for as long as the process lives. */
+export interface SinkMemory {
+  /**
+   * Messages that the sink has taken and the server does not know of yet: an outage of NATS came
+   * between its answer and ours. They are handed out again and must not be told again.
+   */
+  readonly taken: Set<string>;
+  /** Alerts told, and tries that failed. */
+  delivered: number;
+  failed: number;
+}
+
+export function newSinkMemory(): SinkMemory {
+  return { taken: new Set(), delivered: 0, failed: 0 };
 }
 
 /** Delivers until the signal is given; it never rejects. */
 export async function deliverUntil(options: DeliveryOptions, signal: AbortSignal): Promise<void> {
-  const { log, sink, retryMinMs = RETRY_MIN_MS } = options;
-  let waitMs = retryMinMs;
-  while (!signal.aborted) {
-    try {
-      const consumer = await openConsumer(options);
-      for (;;) {
-        await deliverRound(options, consumer, signal);
-        if (signal.aborted) return;
+  await new Delivery(options, signal).run();
+}
+
+class Delivery {
+  readonly #options: DeliveryOptions;
+  readonly #signal: AbortSignal;
+
+  constructor(options: DeliveryOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<void> {
+    while (!this.#signal.aborted) {
+      try {
+        const consumer = await openConsumer(this.#options);
+        while (!this.#signal.aborted) await this.#round(consumer);
+      } catch (error) {
+        if (this.#signal.aborted) return;
+        // No fault of the sink's: it is not kept waiting for longer and longer.
+        this.#options.log.debug(`alerts can't be fetched: ${messageOf(error)}`);
+        await this.#pause(FETCH_AGAIN_MS);
+      }
+    }
+  }
+
+  async #round(consumer: Consumer): Promise<void> {
+    const { log, sink, retryMinMs = RETRY_MIN_MS } = this.#options;
+    for (let waitMs = retryMinMs; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
+      const failure = await this.#deliver(await gather(consumer, this.#signal));
+      if (this.#signal.aborted) return;
+      if (failure === undefined) {
         if (waitMs > retryMinMs)
           log.info({ sink: sink.name }, `sink ${sink.name} takes alerts again`);
-        waitMs = retryMinMs;
+        return;
       }
-    } catch (error) {
-      if (signal.aborted) return;
+      this.#options.memory.failed += 1;
       const fields = { sink: sink.name, again_in_ms: waitMs };
-      log.warn(fields, `sink ${sink.name} did not take an alert: ${messageOf(error)}`);
-      await delay(waitMs, undefined, { signal }).catch(() => undefined);
-      waitMs = Math.min(waitMs * 2, RETRY_MAX_MS);
+      log.warn(fields, `sink ${sink.name} did not take an alert: ${messageOf(failure)}`);
+      await this.#pause(waitMs);
     }
+  }
+
+  /** @returns why the sink did not take one. @throws where NATS did not take our answer. */
+  async #deliver(messages: readonly JsMsg[]): Promise<unknown> {
+    const { sink, memory } = this.#options;
+    let waiting = messages.map((message) => ({ message, alert: alertOf(message) }));
+    const acknowledge = async (isDone: (id: string | undefined) => boolean): Promise<void> => {
+      const done = waiting.filter(({ alert }) => isDone(alert?.id));
+      waiting = waiting.filter(({ alert }) => !isDone(alert?.id));
+      for (const { alert } of done) this.#remember(alert);
+      for (const { message, alert } of done) {
+        await message.ackAck();
+        memory.taken.delete(nameOf(alert));
+      }
+    };
+    const fresh = waiting.flatMap(({ alert }) =>
+      alert === undefined || memory.taken.has(nameOf(alert)) ? [] : [alert],
+    );
+    const wanted = fresh.filter(({ severity }) => isSevereEnough(severity, sink.minSeverity));
+    for (const notice of noticesOf(wanted)) {
+      try {
+        await sink.deliver(notice, this.#signal);
+      } catch (error) {
+        // Soon again: whoever tries next finds them, with what came since.
+        for (const { message } of waiting) message.nak(0);
+        return error;
+      }
+      memory.delivered += notice.alerts.length;
+      // At once: what was taken is not to be told again because the next one fails.
+      await acknowledge((id) => notice.alerts.some((alert) => alert.id === id));
+    }
+    await acknowledge(() => true);
+    return undefined;
+  }
+
+  #remember(alert: Alert | undefined): void {
+    const { taken } = this.#options.memory;
+    taken.add(nameOf(alert));
+    // Another sentinel may have acknowledged some meanwhile: nobody else takes them out.
+    for (const oldest of taken) {
+      if (taken.size <= MAX_REMEMBERED) return;
+      taken.delete(oldest);
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#signal }).catch(() => undefined);
   }
 }
 
@@ -68,7 +156,7 @@ export async function openConsumer({
   jsm,
   prefixes,
   sink,
-}: DeliveryOptions): Promise<Consumer> {
+}: Pick<DeliveryOptions, "nc" | "jsm" | "prefixes" | "sink">): Promise<Consumer> {
   const stream = streamName(prefixes, "alerts");
   const name = `sentinel-${sink.name}`;
   await jsm.consumers.add(stream, {
@@ -81,36 +169,6 @@ export async function openConsumer({
     filter_subjects: alertSubjects(prefixes),
   });
   return await jetstream(nc).consumers.get(stream, name);
-}
-
-async function deliverRound(
-  { sink }: DeliveryOptions,
-  consumer: Consumer,
-  signal: AbortSignal,
-): Promise<void> {
-  let waiting = (await gather(consumer, signal)).map((message) => ({
-    message,
-    alert: alertOf(message),
-  }));
-  const acknowledge = async (isDone: (id: string | undefined) => boolean): Promise<void> => {
-    const done = waiting.filter(({ alert }) => isDone(alert?.id));
-    waiting = waiting.filter(({ alert }) => !isDone(alert?.id));
-    for (const { message } of done) await message.ackAck();
-  };
-  const alerts = waiting.flatMap(({ alert }) => alert ?? []);
-  const wanted = alerts.filter(({ severity }) => isSevereEnough(severity, sink.minSeverity));
-  try {
-    for (const notice of noticesOf(wanted)) {
-      await sink.deliver(notice, signal);
-      // At once: what was taken is not to be told again because the next one fails.
-      await acknowledge((id) => notice.alerts.some((alert) => alert.id === id));
-    }
-    await acknowledge(() => true);
-  } catch (error) {
-    // Soon again: whoever tries next finds them, with what came since.
-    for (const { message } of waiting) message.nak(0);
-    throw error;
-  }
 }
 
 /** Waits for a message, then takes whatever else is there. */
@@ -126,6 +184,10 @@ async function gather(consumer: Consumer, signal: AbortSignal): Promise<JsMsg[]>
   const rest = await consumer.fetch({ max_messages: more, expires: GATHER_MS });
   for await (const message of rest) messages.push(message);
   return messages;
+}
+
+function nameOf(alert: Alert | undefined): string {
+  return alert === undefined ? "" : `${alert.id} ${alert.revision}`;
 }
 
 function alertOf({ subject, data }: JsMsg): Alert | undefined {

@@ -6,8 +6,10 @@ import { formatTime } from "../core/time.ts";
 
 /** So many alerts at once are told one by one; more are one piece. */
 const MAX_SINGLE = 3;
-/** Members that a text names. */
-const MAX_SHOWN = 20;
+/** Members that a text names, and each alert of several in one piece. */
+export const MAX_SHOWN = 20;
+/** Alerts that a text tells whole. */
+const MAX_TOLD = 50;
 
 export interface Notice {
   /** The same for the same notice, however often it is tried: receivers may go by it. */
@@ -67,7 +69,10 @@ function wordOf({ action, severity }: Alert): string {
 /** The whole text, plain. */
 export function textOf(notice: Notice): string {
   if (notice.alerts.length === 1) return notice.alerts.map(alertText).join("\n");
-  return notice.alerts.map((alert) => `[${wordOf(alert)}] ${alertText(alert)}`).join("\n\n");
+  const told = notice.alerts.slice(0, MAX_TOLD);
+  const texts = told.map((alert) => `[${wordOf(alert)}] ${alertText(alert)}`);
+  const rest = notice.alerts.length - told.length;
+  return [...texts, ...(rest > 0 ? [`and ${rest} more alerts`] : [])].join("\n\n");
 }
 
 function alertText(alert: Alert): string {

@@ -1,6 +1,7 @@
 /**
  * Tells of an outage of NATS itself. While it lasts nothing can be stored, so whoever watched last
- * tells the sinks at once; when NATS is back, the alert and its end go onto the stream.
+ * tells the sinks at once; when NATS is back, the alert and its end go onto the stream. Who watched
+ * and what was told is also on disk: a sentinel that is killed meanwhile goes on with it.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
@@ -10,8 +11,11 @@ import type { Alert } from "../core/alert.ts";
 import { messageOf } from "../core/errors.ts";
 import { isSevereEnough } from "./notice.ts";
 import type { Sink } from "./notice.ts";
+import type { OutageFile } from "./outage-file.ts";
 
 const LOOK_EVERY_MS = 500;
+/** A sentinel that has just been started is not connected yet: that is no outage. */
+const MIN_DOWN_MS = 1_000;
 const RETRY_MIN_MS = 1_000;
 const RETRY_MAX_MS = 60_000;
 
@@ -20,7 +24,10 @@ export interface OutageTellerOptions {
   readonly outage: () => string | undefined;
   readonly rule: AlertRule;
   readonly sinks: readonly Sink[];
-  readonly log: Pick<Logger, "warn">;
+  readonly file: OutageFile;
+  /** Puts alerts onto the stream, in order, once each. Rejects where that did not work. */
+  readonly store: (alerts: readonly Alert[]) => Promise<void>;
+  readonly log: Pick<Logger, "warn" | "debug">;
 }
 
 export class OutageTeller {
@@ -29,50 +36,112 @@ export class OutageTeller {
   readonly #closing = new AbortController();
   /** Only the one that watched last tells: the others would tell the same. */
   #wasElected = false;
+  #isOthersTurn: () => boolean = () => false;
   #downAt: number | undefined;
   #told: Alert | undefined;
+  /** Names of the sinks that took it, and of those that are being told. */
+  readonly #reached = new Set<string>();
+  readonly #trying = new Set<string>();
+  #isStoring = false;
 
   constructor(options: OutageTellerOptions) {
     this.#options = options;
+    this.#takeOver();
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
     this.#timer.unref();
   }
 
-  /** From now on it is ours to tell. */
+  /** @param isOthersTurn whether another one watches now. */
+  follow(isOthersTurn: () => boolean): void {
+    this.#isOthersTurn = isOthersTurn;
+  }
+
+  /** From now on it is ours to tell, until another one watches. */
   elected(): void {
     this.#wasElected = true;
+    this.#keep();
   }
 
-  /** The outage that is over, to be stored: its beginning was told already, its end was not. */
-  take(now: number): readonly Alert[] {
-    const told = this.#told;
-    if (told === undefined || this.#downAt !== undefined) return [];
-    this.#told = undefined;
-    return [
-      { ...told, notify: false },
-      { ...told, action: "resolved", revision: 2, resolvedAt: now },
-    ];
-  }
-
+  /** An outage that was told and is not over stays on disk, for whoever is started next. */
   close(): void {
     clearInterval(this.#timer);
     this.#closing.abort();
+    if (this.#told === undefined) this.#options.file.clear();
+  }
+
+  #takeOver(): void {
+    const left = this.#options.file.takeOver();
+    if (left === undefined) return;
+    this.#wasElected = true;
+    this.#downAt = left.downAt ?? undefined;
+    this.#told = left.told ?? undefined;
+    for (const name of left.reached) this.#reached.add(name);
+    this.#keep();
+  }
+
+  #keep(): void {
+    const { file } = this.#options;
+    const told = this.#told ?? null;
+    if (!this.#wasElected && told === null) file.clear();
+    else file.write({ downAt: this.#downAt ?? null, told, reached: [...this.#reached] });
   }
 
   #look(): void {
-    const { outage, rule } = this.#options;
-    const why = outage();
-    if (why === undefined) {
-      this.#downAt = undefined;
+    const why = this.#options.outage();
+    if (why === undefined) return this.#sighted();
+    if (!this.#wasElected) return;
+    if (this.#downAt === undefined) {
+      this.#downAt = Date.now();
+      this.#keep();
+    }
+    const { rule } = this.#options;
+    const waitMs = Math.max(MIN_DOWN_MS, rule.forSec * 1_000);
+    if (this.#told === undefined) {
+      if (!rule.enabled || Date.now() - this.#downAt < waitMs) return;
+      this.#told = this.#alertOf(this.#downAt, why);
+      // Before anybody is told: who is killed in between must not leave it open for ever.
+      this.#keep();
+    }
+    this.#tell(this.#told);
+  }
+
+  /** Everybody who has not taken it yet, and is not being told. */
+  #tell(alert: Alert): void {
+    for (const sink of this.#options.sinks) {
+      const { name, minSeverity } = sink;
+      if (this.#reached.has(name) || this.#trying.has(name)) continue;
+      if (isSevereEnough(alert.severity, minSeverity)) void this.#deliver(sink, alert);
+    }
+  }
+
+  #sighted(): void {
+    if (this.#told !== undefined) {
+      if (!this.#isStoring) void this.#storeEnd(this.#told);
       return;
     }
-    this.#downAt ??= Date.now();
-    const isTold = this.#told !== undefined || !this.#wasElected || !rule.enabled;
-    if (isTold || Date.now() - this.#downAt < rule.forSec * 1_000) return;
-    this.#told = this.#alertOf(this.#downAt, why);
-    const { sinks } = this.#options;
-    const fitting = sinks.filter((sink) => isSevereEnough(rule.severity, sink.minSeverity));
-    for (const sink of fitting) void this.#deliver(sink, this.#told);
+    const wasDown = this.#downAt !== undefined;
+    this.#downAt = undefined;
+    const isOver = this.#wasElected && this.#isOthersTurn();
+    if (isOver) this.#wasElected = false;
+    if (wasDown || isOver) this.#keep();
+  }
+
+  /** Its beginning was told already, its end was not. Whoever watches now tells it. */
+  async #storeEnd(told: Alert): Promise<void> {
+    this.#isStoring = true;
+    try {
+      await this.#options.store([
+        { ...told, notify: false },
+        { ...told, action: "resolved", revision: 2, resolvedAt: Date.now() },
+      ]);
+      this.#told = undefined;
+      this.#downAt = undefined;
+      this.#reached.clear();
+      this.#keep();
+    } catch (error) {
+      this.#options.log.debug(`the end of the outage is not stored yet: ${messageOf(error)}`);
+    }
+    this.#isStoring = false;
   }
 
   #alertOf(since: number, detail: string): Alert {
@@ -96,18 +165,21 @@ export class OutageTeller {
   async #deliver(sink: Sink, alert: Alert): Promise<void> {
     const { signal } = this.#closing;
     const notice = { key: `${alert.id}-${alert.revision}`, alerts: [alert] };
-    for (let waitMs = RETRY_MIN_MS; !signal.aborted; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
+    this.#trying.add(sink.name);
+    let waitMs = RETRY_MIN_MS;
+    while (!signal.aborted && this.#told === alert) {
       try {
         await sink.deliver(notice, signal);
-        return;
+        this.#reached.add(sink.name);
+        this.#keep();
+        break;
       } catch (error) {
-        this.#options.log.warn(
-          { sink: sink.name },
-          `it was not told of the outage: ${messageOf(error)}`,
-        );
+        const why = messageOf(error);
+        this.#options.log.warn({ sink: sink.name }, `it was not told of the outage: ${why}`);
       }
-      if (this.#told !== alert) return;
       await delay(waitMs, undefined, { signal }).catch(() => undefined);
+      waitMs = Math.min(waitMs * 2, RETRY_MAX_MS);
     }
+    this.#trying.delete(sink.name);
   }
 }

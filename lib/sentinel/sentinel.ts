@@ -15,9 +15,10 @@ import type { Lease } from "../nats/lease.ts";
 import { AlertDesk } from "./alert-desk.ts";
 import type { AlertModelsUsed, AlertSettings } from "./alert-desk.ts";
 import { AlertStream } from "./alert-stream.ts";
-import { deliverUntil, openConsumer } from "./delivery.ts";
+import { deliverUntil, newSinkMemory, openConsumer } from "./delivery.ts";
+import type { SinkMemory } from "./delivery.ts";
 import type { Sink } from "./notice.ts";
-import { OutageTeller } from "./outage-teller.ts";
+import type { OutageTeller } from "./outage-teller.ts";
 import { RetiringDesk } from "./retiring-desk.ts";
 import { StatusTeller } from "./status-teller.ts";
 
@@ -44,8 +45,8 @@ export interface SentinelOptions {
    * would be taken for a runner's.
    */
   readonly moment: () => Moment;
-  /** Why NATS is out of reach; undefined while it answers. */
-  readonly outage: () => string | undefined;
+  /** Told when we watch; it is its opener's to close. */
+  readonly outages: Pick<OutageTeller, "elected" | "follow">;
   readonly alerts: AlertSettings;
   /** Runners that nobody declared are retired after so long offline; 0: never. */
   readonly retireAfterSec: number;
@@ -71,13 +72,12 @@ export async function startSentinel(options: SentinelOptions): Promise<Sentinel>
 
 class SentinelRun implements Sentinel {
   readonly #options: SentinelOptions;
-  readonly #outages: OutageTeller;
+  readonly #sinkMemories = new Map<string, SinkMemory>();
   #lease: Lease | undefined;
   #work: Promise<void> = Promise.resolve();
 
   constructor(options: SentinelOptions) {
     this.#options = options;
-    this.#outages = new OutageTeller({ ...options, rule: options.alerts.rules.pipeline_down });
   }
 
   async start(): Promise<void> {
@@ -94,6 +94,7 @@ class SentinelRun implements Sentinel {
       },
       onLost: async () => await this.#work,
     });
+    this.#options.outages.follow(() => this.#isOthersTurn());
   }
 
   isElected(): boolean {
@@ -101,8 +102,12 @@ class SentinelRun implements Sentinel {
   }
 
   async stop(): Promise<void> {
-    this.#outages.close();
     await this.#lease?.stop();
+  }
+
+  #isOthersTurn(): boolean {
+    const holder = this.#lease?.holder();
+    return holder !== undefined && holder !== this.#options.holder && !this.isElected();
   }
 
   async #watchUntil(signal: AbortSignal): Promise<void> {
@@ -134,8 +139,10 @@ class SentinelRun implements Sentinel {
       onTold: (runner, from, to, at) => desk.changed(runner, from, to, at),
     });
     const retiring = new RetiringDesk(context);
-    for (const sink of sinks) void deliverUntil({ ...context, sink }, signal);
-    this.#outages.elected();
+    for (const sink of sinks) {
+      void deliverUntil({ ...context, sink, memory: this.#memoryOf(sink) }, signal);
+    }
+    this.#options.outages.elected();
     try {
       for (let look = 0; !signal.aborted; look++) {
         // Between the end of the lease and its signal the monotonic clock knows better.
@@ -150,10 +157,15 @@ class SentinelRun implements Sentinel {
     }
   }
 
+  #memoryOf({ name }: Sink): SinkMemory {
+    const memory = this.#sinkMemories.get(name) ?? newSinkMemory();
+    this.#sinkMemories.set(name, memory);
+    return memory;
+  }
+
   #look(teller: StatusTeller, desk: AlertDesk | undefined): void {
     const moment = this.#options.moment();
     if (moment.view.blindSince === null) {
-      desk?.add(this.#outages.take(moment.now));
       this.#readable(() =>
         this.#options.models.watch(moment, (facts, status) => teller.look(facts, status, moment)),
       );

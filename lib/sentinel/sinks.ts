@@ -3,9 +3,9 @@ import { createHmac } from "node:crypto";
 import { createTransport } from "nodemailer";
 import type { Logger } from "pino";
 import { alertBody } from "../core/alert.ts";
-import type { Severity } from "../core/alert.ts";
+import type { Alert, Severity } from "../core/alert.ts";
 import { AppError } from "../core/errors.ts";
-import { headlineOf, textOf } from "./notice.ts";
+import { headlineOf, MAX_SHOWN, textOf } from "./notice.ts";
 import type { Notice, Sink } from "./notice.ts";
 
 const TIMEOUT_MS = 10_000;
@@ -59,7 +59,7 @@ export function openSink(settings: SinkSettings, context: SinkContext): Sink {
         deliver: async (notice, signal) => await postSigned(settings, notice, context, signal),
       };
     case "email":
-      return { ...common, deliver: mailer(settings) };
+      return { ...common, deliver: mailer(settings, context) };
   }
 }
 
@@ -93,11 +93,16 @@ async function postSigned(
     v: 1,
     key: notice.key,
     headline: headlineOf(notice),
-    alerts: notice.alerts.map((alert) => alertBody(alert, by, now)),
+    alerts: notice.alerts.map((alert) => alertBody(shortened(alert, notice), by, now)),
   });
   const headers: Record<string, string> = { "idempotency-key": notice.key };
   if (secret !== undefined) headers["runbeat-signature"] = signatureOf(body, secret, now);
   await post(url, body, headers, signal);
+}
+
+/** After an outage many come in one piece: receivers have limits. */
+function shortened(alert: Alert, { alerts }: Notice): Alert {
+  return alerts.length === 1 ? alert : { ...alert, members: alert.members.slice(0, MAX_SHOWN) };
 }
 
 function signatureOf(body: string, secret: string, nowMs: number): string {
@@ -124,7 +129,10 @@ async function post(
   throw new AppError("unavailable", `it was answered with status ${response.status}`);
 }
 
-function mailer(settings: Extract<SinkSettings, { type: "email" }>): Sink["deliver"] {
+function mailer(
+  settings: Extract<SinkSettings, { type: "email" }>,
+  { log }: SinkContext,
+): Sink["deliver"] {
   const { host, port, secure, user, password, from, to } = settings;
   const transport = createTransport({
     host,
@@ -136,7 +144,7 @@ function mailer(settings: Extract<SinkSettings, { type: "email" }>): Sink["deliv
     ...(user === undefined ? {} : { auth: { user, pass: password ?? "" } }),
   });
   return async (notice) => {
-    await transport.sendMail({
+    const { rejected } = await transport.sendMail({
       from,
       to: [...to],
       subject: headlineOf(notice),
@@ -144,5 +152,8 @@ function mailer(settings: Extract<SinkSettings, { type: "email" }>): Sink["deliv
       // The same notice is the same mail, should it come twice.
       messageId: `<${notice.key}@runbeat>`,
     });
+    if (rejected.length === 0) return;
+    // Once more would tell the others twice.
+    log.warn({ sink: settings.name }, `the mail server refused ${rejected.join(", ")}`);
   };
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { AlertBook } from "../../lib/core/alert-book.ts";
 import type { Look } from "../../lib/core/alert-book.ts";
 import { DEFAULT_RULES, rulesWith } from "../../lib/core/alert-rules.ts";
+import { alertBody, MAX_NAMED_MEMBERS, parseAlertRecord } from "../../lib/core/alert.ts";
 import type { Alert, Silence } from "../../lib/core/alert.ts";
 import { runnerTroubles } from "../../lib/core/alert-troubles.ts";
 import type { RunnerCondition, Trouble } from "../../lib/core/alert-troubles.ts";
@@ -146,6 +147,24 @@ describe("the book of alerts", () => {
     expect(lookAt(book, 100, [], { unsure: new Set(["a"]) })).toEqual([]);
     expect(lookAt(book, 200, [], { frozen: () => true })).toEqual([]);
     expect(lookAt(book, 300, [offline("a")])).toEqual([]);
+  });
+
+  it("tells nobody again of members that were too many to be named, after another sentinel took over", () => {
+    const all = Array.from({ length: MAX_NAMED_MEMBERS + 500 }, (_, index) => offline(`p${index}`));
+    const first = new AlertBook({ ...SETTINGS, groupWaitSec: 0 });
+    const [raised] = lookAt(first, 0, all).map((alert) => {
+      const body = new TextEncoder().encode(JSON.stringify(alertBody(alert, "test", T)));
+      const record = parseAlertRecord(alert.type, body);
+      return record?.kind === "alert" ? record.alert : undefined;
+    });
+    if (raised === undefined) throw new Error("it was not told");
+    expect(raised.members).toHaveLength(MAX_NAMED_MEMBERS);
+    const second = new AlertBook(SETTINGS);
+    second.restore(raised);
+    const again = lookAt(second, 100, all);
+    expect(again.filter(({ notify }) => notify)).toEqual([]);
+    const [grown] = lookAt(second, 200, [...all, offline("new")]);
+    expect(grown).toMatchObject({ action: "updated", notify: true });
   });
 
   it("goes on in another sentinel where the first one ended, whenever that was", () => {

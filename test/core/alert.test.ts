@@ -69,6 +69,21 @@ describe("a message of the ALERTS stream", () => {
     expect(JSON.stringify(body)).not.toContain("hunter2");
   });
 
+  it("can be read again however much is said of however many members", () => {
+    const detail = "\u00e9".repeat(4_500);
+    const members = Array.from({ length: 3_000 }, (_, index) => ({
+      name: `process/${"p".repeat(60)}${index}/default`,
+      since: T,
+      detail,
+      silenced: false,
+    }));
+    const body = encoded(alertBody(alertOf({ members, memberCount: 3_000 }), "me", T));
+    const record = parseAlertRecord("runner_offline", body);
+    if (record?.kind !== "alert") throw new Error("it can't be read");
+    expect(record.alert.memberCount).toBe(3_000);
+    expect(record.alert.members.length).toBeGreaterThan(100);
+  });
+
   it.each([
     ["text", new TextEncoder().encode("hello")],
     ["no UTF-8", Uint8Array.of(0xff, 0xfe)],

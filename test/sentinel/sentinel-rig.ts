@@ -1,5 +1,6 @@
 /** A fleet that beats, a projector and sentinels over it, on a real server with short thresholds. */
 import { join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { openStreamAccess } from "../../lib/api/jetstream-access.ts";
 import { startMonitor } from "../../lib/api/pipeline-monitor.ts";
@@ -11,6 +12,9 @@ import type { Thresholds } from "../../lib/core/status.ts";
 import { connectNats } from "../../lib/nats/connect.ts";
 import { startProjector } from "../../lib/projector/projector.ts";
 import type { AlertSettings } from "../../lib/sentinel/alert-desk.ts";
+import { AlertStream } from "../../lib/sentinel/alert-stream.ts";
+import { OutageFile } from "../../lib/sentinel/outage-file.ts";
+import { OutageTeller } from "../../lib/sentinel/outage-teller.ts";
 import { startSentinel } from "../../lib/sentinel/sentinel.ts";
 import type { Sentinel, SentinelOptions } from "../../lib/sentinel/sentinel.ts";
 import { openDatabase } from "../../lib/store/open.ts";
@@ -149,20 +153,34 @@ export async function sentinelRig(
     },
     sentinel: async (overrides = {}) => {
       const own = await connect();
+      const by = `sentinel@test-${closers.length}`;
+      const outages = new OutageTeller({
+        outage: () => monitor.trouble(),
+        rule: ALERTS.rules.pipeline_down,
+        sinks: overrides.sinks ?? [],
+        file: new OutageFile(join(makeTempDir("sentinel"), "sentinel.json")),
+        store: async (alerts) => {
+          const jsm = await jetstreamManager(own, { checkAPI: false });
+          const stream = new AlertStream({ nc: own, jsm, prefixes: DEFAULT_PREFIXES, by });
+          await stream.writeOwn(alerts, Date.now());
+        },
+        log,
+      });
+      closers.push(() => outages.close());
       let last = 0;
       const sentinel = await startSentinel({
         nc: own,
         prefixes: DEFAULT_PREFIXES,
         bucket: "RUNBEAT_STATE",
         holder: `test ${closers.length}`,
-        by: `sentinel@test-${closers.length}`,
+        by,
         models,
         moment: () => {
           const { now, view } = monitor.moment();
           last = Math.max(last, now - (monitor.lagMs() ?? 0));
           return { now: last, view };
         },
-        outage: () => monitor.trouble(),
+        outages,
         alerts: ALERTS,
         retireAfterSec: 0,
         ownTroubles: () => [],

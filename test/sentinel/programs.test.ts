@@ -1,0 +1,118 @@
+/** The sentinel as a program among others, each of which can be killed or go away. */
+import { rmSync } from "node:fs";
+import { connect } from "@nats-io/transport-node";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { waitFor } from "../support/wait-for.ts";
+import {
+  SHORT,
+  briefOf,
+  openSentinelStage,
+  postedAlerts,
+  seenRunners,
+  subjectsOf,
+  untilAll,
+  watchStatuses,
+} from "./sentinel-stage.ts";
+import type { SentinelStage } from "./sentinel-stage.ts";
+import { chains, toldChanges } from "./sentinel-rig.ts";
+import type { ToldChange } from "./sentinel-rig.ts";
+
+const HERE = Array.from({ length: 6 }, (_, index) => `process/here${index}/default`);
+const THERE = Array.from({ length: 5 }, (_, index) => `camera/there${index}/hd`);
+const HUNDRED = Array.from({ length: 100 }, (_, index) => `process/p${index}/default`);
+const OFFLINE_MS = Number(SHORT.HEARTBEAT_OFFLINE_SEC) * 1_000;
+
+describe("the sentinel's program", { timeout: 90_000 }, () => {
+  let stage: SentinelStage;
+
+  beforeEach(async () => {
+    stage = await openSentinelStage(SHORT);
+  });
+
+  afterEach(async () => {
+    await stage.close();
+    rmSync(stage.folder, { recursive: true, force: true });
+  });
+
+  async function changes(): Promise<readonly ToldChange[]> {
+    const nc = await connect({ servers: stage.nats.url });
+    try {
+      return await toldChanges(nc);
+    } finally {
+      await nc.close();
+    }
+  }
+
+  /** The sentinel watches, and has told that each is online. */
+  async function untilTold(names: readonly string[]): Promise<void> {
+    await waitFor(
+      async () => {
+        const online = (await changes()).filter(({ to }) => to === "online");
+        return new Set(online.map(({ runner }) => runner)).size === names.length;
+      },
+      { what: "each is told to be online" },
+    );
+  }
+
+  it("tells each sink of a killed host once, although one was away and the sentinel was killed", async () => {
+    await stage.start();
+    stage.runners(HERE, "edge-1").start();
+    const there = stage.runners(THERE, "edge-2");
+    there.start();
+    await untilTold([...HERE, ...THERE]);
+    stage.hook.setAway(true);
+    await there.kill9();
+    await waitFor(() => stage.hook.refused() > 0 && stage.mail.mails.length > 0, {
+      what: "one sink is told and the other refuses",
+    });
+    await stage.sentinel.kill9();
+    stage.sentinel.start();
+    stage.hook.setAway(false);
+    // What was handed to the killed one is handed out again after its time to answer.
+    await waitFor(() => stage.hook.taken.length > 0, { what: "it is told", timeoutMs: 40_000 });
+    there.start();
+    await waitFor(() => stage.hook.taken.length > 1 && stage.mail.mails.length > 1, {
+      what: "its end is told",
+      timeoutMs: 40_000,
+    });
+    expect(briefOf(postedAlerts(stage))).toEqual(["raised host_down 5", "resolved host_down 5"]);
+    expect(subjectsOf(stage)).toEqual([
+      expect.stringContaining("[CRITICAL] Host edge-2 is down"),
+      expect.stringContaining("[RESOLVED] Host edge-2 is down"),
+    ]);
+  });
+
+  it("tells of an outage of nats-server alone, once, with its end, although it was killed in it", async () => {
+    await stage.start();
+    stage.runners(HUNDRED, "edge-1").start();
+    await untilAll(stage, HUNDRED, "online");
+    await untilTold(HUNDRED);
+    const watch = watchStatuses(stage);
+    await stage.nats.stop();
+    await waitFor(() => stage.hook.taken.length > 0 && stage.mail.mails.length > 0, {
+      what: "it is told",
+    });
+    await stage.sentinel.kill9();
+    stage.sentinel.start();
+    // Any of them would be offline by the age of its last heartbeat.
+    await waitFor(
+      async () =>
+        (await seenRunners(stage)).every(
+          (one) => Date.now() - Date.parse(one.last_heartbeat_at ?? "") > OFFLINE_MS,
+        ),
+      { what: "they were silent for long" },
+    );
+    await stage.nats.restart();
+    await untilAll(stage, HUNDRED, "online");
+    await waitFor(() => stage.hook.taken.length > 1 && stage.mail.mails.length > 1, {
+      what: "its end is told",
+    });
+    expect([...(await watch.stop())].toSorted()).toEqual(["online", "unknown"]);
+    expect(briefOf(postedAlerts(stage))).toEqual([
+      "raised pipeline_down 1",
+      "resolved pipeline_down 1",
+    ]);
+    expect(stage.mail.mails).toHaveLength(2);
+    expect(new Set(chains(await changes()).values())).toEqual(new Set(["unknown online"]));
+  });
+});
