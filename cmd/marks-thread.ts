@@ -1,8 +1,9 @@
 /** The thread beside the projector that keeps marks: copying and packing would hold up the fold. */
 import { parentPort, workerData } from "node:worker_threads";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, readlinkSync, rmSync } from "node:fs";
+import { constants, setPriority } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { ConnectOptions } from "../lib/nats/connect.ts";
 import { connectNats } from "../lib/nats/connect.ts";
 import { startMarkKeeper } from "../lib/operator/mark-keeper.ts";
@@ -29,6 +30,7 @@ const LOCK_AGAIN_MS = 5_000;
 const dir = dirname(data.marksFile);
 const ending = new AbortController();
 parentPort?.once("message", () => ending.abort());
+stepBack();
 
 await run().catch((error: unknown) => {
   if (!ending.signal.aborted) throw error;
@@ -62,6 +64,18 @@ async function run(): Promise<void> {
   rmSync(workDir, { recursive: true, force: true });
   await nc.close();
   lock.release();
+}
+
+/** Marks only save work: whoever else wants the core goes first. On Linux threads have priorities. */
+function stepBack(): void {
+  try {
+    setPriority(
+      Number(basename(readlinkSync("/proc/thread-self"))),
+      constants.priority.PRIORITY_LOW,
+    );
+  } catch {
+    // Another system has none for threads.
+  }
 }
 
 async function aborted(): Promise<void> {

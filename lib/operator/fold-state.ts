@@ -19,7 +19,7 @@ import { markedTables } from "./marked-tables.ts";
 import type { Places, StateBase } from "./state-base.ts";
 
 /** Folding more than this is worth a mark, so that nobody needs to do it again. */
-export const MARK_EVERY_MESSAGES = 50_000;
+export const MARK_EVERY_MESSAGES = 25_000;
 /** The projector has what was stored a moment ago after so long. */
 const MAX_LIVE_LAG_MS = 500;
 const POLL_MS = 25;
@@ -67,21 +67,23 @@ export async function foldUp(
       db,
       streamName: name,
       decode: decoderOf(stream, prefixes),
-      folds: own.map((projection) => foldOf(db, projection, start)),
+      folds: own.map((projection) => foldOf(db, projection, start, seq)),
       to: seq,
       ...(signal === undefined ? {} : { signal }),
     });
   }
 }
 
-function foldOf(db: SqliteDatabase, projection: AnyProjection, start: Position): Fold {
+function foldOf(db: SqliteDatabase, projection: AnyProjection, start: Position, to: number): Fold {
   const checkpoints = checkpointStore(db);
   const { name, version } = projection;
   const key = { projection: name, version, partition: 0, lane: "main" } as const;
   const row = checkpoints.read(key);
   if (row === undefined) checkpoints.reset(key, start, null);
   const { seq, time } = row ?? start;
-  return new Fold(db, projection, "main", { ...start, seq, time });
+  const fold = new Fold(db, projection, "main", { ...start, seq, time });
+  fold.readAhead(to - seq);
+  return fold;
 }
 
 /** That it could not be kept is no reason not to answer. */
