@@ -8,6 +8,7 @@ import type { BeatFacts, RestartRow } from "../core/read-models.ts";
 import type { SqliteDatabase } from "./open.ts";
 import { tableName } from "./lanes.ts";
 import type { ServedLane } from "./lanes.ts";
+import { shapedRows } from "./shaped-rows.ts";
 import type { ProcessLifecycleRow } from "./tables.ts";
 
 /** Rows read at a time. */
@@ -138,14 +139,21 @@ export interface FleetFacts {
   watermarks(): Watermarks;
 }
 
-function changeReader<Facts>(db: SqliteDatabase, table: string, columns: readonly string[]) {
-  const changed = db.prepare(
-    `select ${columns.join(", ")} from ${table} where last_seq > ? order by last_seq limit ?`,
+function changeReader<Facts extends object>(
+  db: SqliteDatabase,
+  table: string,
+  columns: readonly (keyof Facts & string)[],
+) {
+  const changed = shapedRows<Facts>(
+    db.prepare(
+      `select ${columns.join(", ")} from ${table} where last_seq > ? order by last_seq limit ?`,
+    ),
+    columns,
   );
   const count = db.prepare(`select count(*) from ${table}`).pluck();
   const last = db.prepare(`select coalesce(max(last_seq), 0) from ${table}`).pluck();
   return {
-    changedSince: (seq: number) => changed.all(seq, SLICE_ROWS) as Facts[],
+    changedSince: (seq: number) => changed.all(seq, SLICE_ROWS),
     count: () => count.get() as number,
     lastSeq: () => last.get() as number,
   };
@@ -194,13 +202,19 @@ function beatReader(db: SqliteDatabase, lane: ServedLane): FleetFacts["beats"] {
 function announcedReader(db: SqliteDatabase, lane: ServedLane): FleetFacts["announced"] {
   const table = tableName("process_lifecycle", lane);
   const columns = ANNOUNCED_COLUMNS.join(", ");
-  const slice = db.prepare(`select ${columns} from ${table}
-    where (runner, host, pid, started_at) > (@runner, @host, @pid, @started_at)
-    order by runner, host, pid, started_at limit @limit`);
-  const one = db.prepare(`select ${columns} from ${table} where runner = ? order by first_seq`);
+  const slice = shapedRows<AnnouncedColumns>(
+    db.prepare(`select ${columns} from ${table}
+      where (runner, host, pid, started_at) > (?, ?, ?, ?)
+      order by runner, host, pid, started_at limit ?`),
+    ANNOUNCED_COLUMNS,
+  );
+  const one = shapedRows<AnnouncedColumns>(
+    db.prepare(`select ${columns} from ${table} where runner = ? order by first_seq`),
+    ANNOUNCED_COLUMNS,
+  );
   const start = { runner: "", host: "", pid: 0, started_at: 0 };
   const next = ({ runner, host, pid, started_at } = start): AnnouncedColumns[] =>
-    slice.all({ runner, host, pid, started_at, limit: SLICE_ROWS }) as AnnouncedColumns[];
+    slice.all(runner, host, pid, started_at, SLICE_ROWS);
   return {
     ...changeReader<AnnouncedColumns>(db, table, ANNOUNCED_COLUMNS),
     *slices() {
@@ -213,7 +227,7 @@ function announcedReader(db: SqliteDatabase, lane: ServedLane): FleetFacts["anno
       }
       if (open.length > 0) yield [inOrder(open)];
     },
-    ofRunner: (runner) => numbered(one.all(runner) as AnnouncedColumns[]),
+    ofRunner: (runner) => numbered(one.all(runner)),
   };
 }
 
@@ -237,15 +251,16 @@ function numbered(rows: readonly AnnouncedColumns[]): AnnouncedFacts[] {
 
 function restartReader(db: SqliteDatabase, lane: ServedLane): FleetFacts["restarts"] {
   const table = tableName("restart_state", lane);
-  const slice = db.prepare(
-    `select ${RESTART_COLUMNS.join(", ")} from ${table} where runner > ? order by runner limit ?`,
+  const slice = shapedRows<RestartFacts>(
+    db.prepare(
+      `select ${RESTART_COLUMNS.join(", ")} from ${table} where runner > ? order by runner limit ?`,
+    ),
+    RESTART_COLUMNS,
   );
   return {
     ...changeReader<RestartFacts>(db, table, RESTART_COLUMNS),
     *slices() {
-      yield* slices<RestartFacts>(
-        (last) => slice.all(last?.runner ?? "", SLICE_ROWS) as RestartFacts[],
-      );
+      yield* slices<RestartFacts>((last) => slice.all(last?.runner ?? "", SLICE_ROWS));
     },
   };
 }

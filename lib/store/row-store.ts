@@ -2,6 +2,7 @@ import type { Statement } from "better-sqlite3";
 import type { SqliteDatabase } from "./open.ts";
 import { tableName } from "./lanes.ts";
 import type { Lane } from "./lanes.ts";
+import { shapedRows } from "./shaped-rows.ts";
 import type { KeyValues, TableShape } from "./tables.ts";
 
 /** How much of a row is another than the table has it; the more, the wider the statement. */
@@ -91,24 +92,23 @@ export function rowStore<Row extends object>(
   table: TableShape<Row>,
   lane: Lane,
 ): RowStore<Row> {
+  const { often, sometimes, columns } = table;
   const name = tableName(table.name, lane);
   const where = table.key.map((column) => `"${column}" = ?`).join(" and ");
-  const select = db.prepare(
-    `select ${table.columns.map(quoted).join()} from ${name} where ${where}`,
-  );
+  const selected = `select ${columns.map(quoted).join()} from ${name}`;
+  const one = shapedRows<Row>(db.prepare(`${selected} where ${where}`), columns);
+  const whole = shapedRows<Row>(db.prepare(selected), columns);
   const remove = db.prepare(`delete from ${name} where ${where}`);
-  const all = db.prepare(`select ${table.columns.map(quoted).join()} from ${name}`);
   const count = db.prepare(`select count(*) from ${name}`).pluck();
   const any = db.prepare(`select 1 from ${name} limit 1`);
   const clear = db.prepare(`delete from ${name}`);
   const writers = writersOf(db, table, name);
-  const { often, sometimes, columns } = table;
   const seldom = columns.filter((column) => !often.includes(column) && !sometimes.includes(column));
   return {
-    read: (key) => select.get(...key) as Row | undefined,
+    read: (key) => one.get(...key),
     readAll: () => {
       const rows = new Map<string, Row>();
-      for (const row of all.all() as Row[]) {
+      for (const row of whole.all()) {
         rows.set(nameOf(table.key.map((column) => row[column])), row);
       }
       return (key) => rows.get(nameOf(key));
