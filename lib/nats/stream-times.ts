@@ -17,6 +17,7 @@ export interface StreamPlace {
   readonly created: string;
   /** What the server's clock said, epoch ms; of an imported stream, where its clock stands. */
   readonly serverTime: number;
+  readonly isImported: boolean;
 }
 
 interface Found {
@@ -94,8 +95,10 @@ async function search(
     return found;
   };
   const first = lastSeq < firstSeq ? undefined : await next(firstSeq);
-  const serverTime = importOf(config)?.endMs ?? Date.parse(ts);
-  const place = { firstSeq, lastSeq, firstTime: first?.time, created, serverTime };
+  const origin = importOf(config);
+  const serverTime = origin?.endMs ?? Date.parse(ts);
+  const isImported = origin !== undefined;
+  const place = { firstSeq, lastSeq, firstTime: first?.time, created, serverTime, isImported };
   if (first === undefined || first.time > timeMs) return { ...place, seq: firstSeq - 1, time: 0 };
   return { ...place, ...(await newestUpTo(timeMs, first, lastSeq, next)) };
 }

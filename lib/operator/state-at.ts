@@ -158,10 +158,7 @@ async function placesAt(
 /** @returns since when anything is known. @throws AppError for a moment that can't be told of. */
 function checkMoment(at: number, places: Places, now: number, marks: readonly Mark[]): number {
   if (at > now + MAX_SKEW_MS) {
-    throw new AppError(
-      "invalid",
-      `${formatTime(at)} has not come yet: the NATS server's clock shows ${formatTime(now)}`,
-    );
+    throw new AppError("invalid", `${formatTime(at)} has not come yet: ${clockText(places, now)}`);
   }
   const start = startOf(places) ?? now;
   const oldest = marks.at(-1)?.positions.map(({ time }) => time) ?? [start];
@@ -171,6 +168,13 @@ function checkMoment(at: number, places: Places, now: number, marks: readonly Ma
     "not_found",
     `Nothing is known of ${formatTime(at)}: it is known what was from ${formatTime(knownFrom)} on`,
   );
+}
+
+function clockText({ heartbeats }: Places, now: number): string {
+  const clock = heartbeats.isImported
+    ? "the imported range ends at"
+    : "the NATS server's clock shows";
+  return `${clock} ${formatTime(now)}`;
 }
 
 /** A stream that has lost messages knows nothing of before; with all of them, it knows its past. */

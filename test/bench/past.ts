@@ -26,6 +26,7 @@ import type { Figures } from "./figures.ts";
 import {
   deleteStreams,
   freePort,
+  runCommand,
   startCommand,
   stopCommand,
   streamLimits,
@@ -39,9 +40,12 @@ const RUNNERS = 10_000;
 const EVERY_SEC = 100;
 const MOMENTS = 100;
 const HOUR_MS = 3_600_000;
+/** No moment is asked for that is nearer to either end. */
+const EDGE_MS = 60_000;
 /** Filling the gaps between marks takes its time, at a low priority. */
 const MARKS_MS = 1_200_000;
-const MARK_EVERY = 60_000;
+/** Marks that have not grown in number for so long are all there. */
+const SETTLED_MS = 30_000;
 const LOOK_EVERY_MS = 500;
 const MAX_MARK_BYTES = 2 ** 31;
 
@@ -52,8 +56,10 @@ export async function measurePast(stage: Stage, figures: Figures, hours: number)
   const messages = await record(stage, fromMs, hours * HOUR_MS);
   figures.add("heartbeats recorded", messages, "messages");
   const random = new Random(SEED);
-  const moments = Array.from({ length: MOMENTS }, () =>
-    Math.floor(fromMs + HOUR_MS / 60 + random.below(1_000_000) * ((hours * HOUR_MS) / 1_000_000)),
+  const spanMs = hours * HOUR_MS - 2 * EDGE_MS;
+  const moments = Array.from(
+    { length: MOMENTS },
+    () => fromMs + EDGE_MS + Math.floor((random.below(1_000_000) / 1_000_000) * spanMs),
   );
   const dataDir = join(stage.dir, "past");
   mkdirSync(dataDir);
@@ -63,8 +69,9 @@ export async function measurePast(stage: Stage, figures: Figures, hours: number)
     const begin = performance.now();
     await untilSeldom(() => foldedUpTo(file) >= messages);
     figures.add("folded after", (performance.now() - begin) / 1000, "s");
-    await untilSeldom(() => marksIn(dataDir) >= Math.floor(messages / MARK_EVERY));
-    figures.add("marks there after", (performance.now() - begin) / 1000, "s");
+    const marks = await settledMarks(dataDir);
+    figures.add("marks there after", (performance.now() - SETTLED_MS - begin) / 1000, "s");
+    figures.add("marks", marks, "");
     await askForMoments(stage, figures, dataDir, moments);
     await compareMoments(stage, figures, dataDir, moments);
   } finally {
@@ -89,6 +96,18 @@ async function untilSeldom(condition: () => boolean): Promise<void> {
     if (performance.now() > end) throw new Error("the bench waited in vain");
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
   }
+}
+
+async function settledMarks(dataDir: string): Promise<number> {
+  let marks = 0;
+  let changedAt = performance.now();
+  await untilSeldom(() => {
+    const now = marksIn(dataDir);
+    if (now !== marks) changedAt = performance.now();
+    marks = now;
+    return performance.now() - changedAt > SETTLED_MS;
+  });
+  return marks;
 }
 
 function foldedUpTo(file: string): number {
@@ -125,23 +144,41 @@ async function askForMoments(
 ): Promise<void> {
   const port = await freePort();
   const api = startCommand(stage, dataDir, ["api"], { RUNBEAT_HTTP_PORT: String(port) });
-  const times: number[] = [];
+  const pages: number[] = [];
+  const commands: number[] = [];
   try {
     const origin = `http://127.0.0.1:${port}`;
     await until(async () => (await statusOf(`${origin}/readyz`)) === 200);
     for (const at of moments) {
-      const begin = performance.now();
-      const path = `/api/v1/runners?at=${new Date(at).toISOString()}`;
-      const status = await statusOf(origin + path);
-      if (status !== 200) throw new Error(`${path} answered ${status}`);
-      times.push(performance.now() - begin);
+      const time = new Date(at).toISOString();
+      const path = `/api/v1/runners?at=${time}`;
+      pages.push(await timeOf(async () => expectOk(path, await statusOf(origin + path))));
+      // Half a minute later it is another moment, of which nobody has asked yet.
+      const later = new Date(at + EDGE_MS / 2).toISOString();
+      const command = ["state", "--at", later, "--url", origin, "--status", "offline"];
+      commands.push(await timeOf(async () => await runCommand(stage, dataDir, command)));
     }
   } finally {
     await stopCommand(api);
   }
-  const sorted = Float64Array.from(times).toSorted();
-  figures.add("page of runners at a random moment: p50", quantile(sorted, 0.5), "ms");
-  figures.add("page of runners at a random moment: p95", quantile(sorted, 0.95), "ms");
+  for (const [what, times] of [
+    ["page of runners", pages],
+    ["state --at --status offline", commands],
+  ] as const) {
+    const sorted = Float64Array.from(times).toSorted();
+    figures.add(`${what} at a random moment: p50`, quantile(sorted, 0.5), "ms");
+    figures.add(`${what} at a random moment: p95`, quantile(sorted, 0.95), "ms");
+  }
+}
+
+async function timeOf(work: () => Promise<unknown>): Promise<number> {
+  const begin = performance.now();
+  await work();
+  return performance.now() - begin;
+}
+
+function expectOk(path: string, status: number): void {
+  if (status !== 200) throw new Error(`${path} answered ${status}`);
 }
 
 async function compareMoments(

@@ -135,6 +135,17 @@ export function startCommand(
   });
 }
 
+/** Runs one of them to its end. @throws when it fails. */
+export async function runCommand(
+  stage: Stage,
+  dataDir: string,
+  args: readonly string[],
+): Promise<void> {
+  const child = startCommand(stage, dataDir, args);
+  const code = await new Promise((resolve) => child.once("exit", resolve));
+  if (code !== 0) throw new Error(`runbeat ${args.join(" ")} ended with ${String(code)}`);
+}
+
 export async function stopCommand(child: ChildProcess): Promise<void> {
   const exited = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGTERM");

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { DEFAULT_THRESHOLDS } from "../../lib/core/status.ts";
 import { STREAM_KEYS, streamName } from "../../lib/core/subject.ts";
 import { readToEnd } from "../../lib/nats/read-to-end.ts";
 import { reconcileStreams } from "../../lib/nats/streams.ts";
@@ -13,6 +14,8 @@ import { ExportWriter } from "../../lib/operator/export-writer.ts";
 import { originalHeaders } from "../../lib/operator/import-publisher.ts";
 import { importStreams } from "../../lib/operator/import-streams.ts";
 import { discardImport } from "../../lib/operator/import-target.ts";
+import { openStateAt } from "../../lib/operator/state-at.ts";
+import { projections } from "../../projections/index.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import { recordedDay, writeRecordedDay } from "../support/recorded-day.ts";
 import { STREAM_OPTIONS } from "../support/stream-options.ts";
@@ -76,6 +79,17 @@ function sorted(messages: readonly ExportedMessage[]): object[] {
 }
 
 describe("an import", () => {
+  test("knows nothing of a moment after its end, and says where that is", async () => {
+    await importStreams({ nc, jsm, streams: STREAM_OPTIONS, export: await dayFile() });
+    const endMs = DAY.fromMs + DAY.durationMs;
+    const openAt = async (at: number) =>
+      await openStateAt({ nc, prefixes, projections, thresholds: DEFAULT_THRESHOLDS, at });
+    await expect(openAt(endMs + 60_000)).rejects.toThrow(
+      /^2026-01-05T00:21:00.000Z has not come yet: the imported range ends at 2026-01-05T00:20:00/,
+    );
+    (await openAt(endMs)).close();
+  });
+
   test("has every message with its sequence, time, subject, headers and body", async () => {
     const report = await importStreams({
       nc,
