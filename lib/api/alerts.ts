@@ -60,7 +60,11 @@ export function addAlertRoutes(api: Api): void {
   );
 }
 
-function listAlerts(api: Api, c: Context, values: Values<typeof alertQuery>): Response {
+async function listAlerts(
+  api: Api,
+  c: Context,
+  values: Values<typeof alertQuery>,
+): Promise<Response> {
   const start = continuation(c, values, positionSchema);
   if (!start.ok) return start.answer;
   const { state: states, type: types, severity: severities, from, to, limit } = values;
@@ -69,7 +73,7 @@ function listAlerts(api: Api, c: Context, values: Values<typeof alertQuery>): Re
   const next = page.next === undefined ? undefined : { seq: page.next };
   const moment = api.monitor.moment();
   const parts = page.items.map(alertPart);
-  return listAnswer(c, parts, nextCursor(c, values, next), asOf(api, page.seq, moment));
+  return await listAnswer(c, parts, nextCursor(c, values, next), asOf(api, page.seq, moment));
 }
 
 function alertPart(view: AlertView): Part {

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { redactJson } from "../core/redact.ts";
+import { textAnswer } from "./compression.ts";
 import { timeText } from "./time-text.ts";
 
 export const AS_OF_EXAMPLE = { seq: 48_211, time: "2026-01-31T03:12:01.357Z", lag_ms: 0 };
@@ -57,12 +58,12 @@ export function asOfText({ seq, time, lagMs, isPast }: AsOf): string {
 }
 
 /** A list: its items, where it goes on, and the moment that it is of. */
-export function listAnswer(
+export async function listAnswer(
   c: Context,
   parts: readonly Part[],
   cursor: string | null,
   asOf: AsOf,
-): Response {
+): Promise<Response> {
   const hash = createHash("sha1");
   for (const { lasting } of parts) hash.update(lasting).update("\n");
   // The cursor holds a time; where the list goes on, its last item tells.
@@ -70,22 +71,31 @@ export function listAnswer(
   const items = parts.map(({ lasting, passing }) => lasting + passing).join(",");
   const next = JSON.stringify(cursor);
   const text = `{"items":[${items}],"next_cursor":${next},"as_of":${asOfText(asOf)}}`;
-  return tagged(c, text, hash.digest("base64url"));
+  return await tagged(c, text, hash.digest("base64url"));
 }
 
 /** One object, with the moment that it is of. */
-export function objectAnswer(c: Context, { lasting, passing }: Part, asOf: AsOf): Response {
+export async function objectAnswer(
+  c: Context,
+  { lasting, passing }: Part,
+  asOf: AsOf,
+): Promise<Response> {
   const text = `${(lasting + passing).slice(0, -1)},"as_of":${asOfText(asOf)}}`;
-  return tagged(c, text, createHash("sha1").update(lasting).digest("base64url"));
+  return await tagged(c, text, createHash("sha1").update(lasting).digest("base64url"));
 }
 
 /** The tag is a weak one: equal tags mean the same content, not the same bytes. */
-function tagged(c: Context, text: string, digest: string): Response {
+async function tagged(c: Context, text: string, digest: string): Promise<Response> {
   const tag = `W/"${digest}"`;
-  const headers = { etag: tag, "cache-control": "no-cache", vary: "authorization, accept" };
+  const headers = {
+    etag: tag,
+    "cache-control": "no-cache",
+    vary: "authorization, accept, accept-encoding",
+  };
   if (matches(c.req.header("if-none-match"), tag)) return c.body(null, 304, headers);
   // Ours is redacted already, but anybody may publish a heartbeat or an event.
-  return c.body(redactJson(text), 200, { ...headers, "content-type": "application/json" });
+  const type = { "content-type": "application/json" };
+  return await textAnswer(c, redactJson(text), { ...headers, ...type });
 }
 
 /** Source: RFC 9110, section 13.1.2: the weak comparison. */

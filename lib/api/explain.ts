@@ -115,7 +115,7 @@ async function explainRunner(api: Api, c: Context): Promise<Response> {
   const { view, seq } = api.models.runner(runner, moment);
   if (view === undefined) return strangerAnswer(api, c, runner, moment);
   const explanation = explain(await gather(api, runner, view, moment));
-  return objectAnswer(c, part(answerOf(explanation)), asOf(api, seq, moment));
+  return await objectAnswer(c, part(answerOf(explanation)), asOf(api, seq, moment));
 }
 
 /** Nothing is known of it: what may have been meant is said. */

@@ -102,7 +102,7 @@ async function listHeartbeats(
   const next = values.all && hasMore && last !== undefined ? { seq: last.seq } : undefined;
   const parts = items.map((item) => heartbeatPart(runner, item));
   const newest = items[0]?.seq ?? 0;
-  return listAnswer(c, parts, nextCursor(c, values, next), asOf(api, newest, moment));
+  return await listAnswer(c, parts, nextCursor(c, values, next), asOf(api, newest, moment));
 }
 
 /** Without read models nothing is known of a runner but its heartbeats. */

@@ -79,46 +79,46 @@ export function addHistoryRoutes(api: Api): void {
       },
       problems: ["invalid_cursor", "unknown_runner", "unavailable"],
     },
-    (then, c, values) => {
+    async (then, c, values) => {
       const runner = runnerOf(c);
       if (runner === undefined) return unknownRunner(c);
       const { every } = values;
       return every === undefined
-        ? listSnapshots(then, c, runner, values)
-        : listBuckets(then, c, runner, every, values);
+        ? await listSnapshots(then, c, runner, values)
+        : await listBuckets(then, c, runner, every, values);
     },
   );
 }
 
-function listSnapshots(
+async function listSnapshots(
   api: Api,
   c: Context,
   runner: RunnerId,
   values: Values<typeof query>,
-): Response {
+): Promise<Response> {
   const start = continuation(c, values, snapshotPosition);
   if (!start.ok) return start.answer;
   const { from, to, limit } = values;
   const page = api.models.snapshots({ runner, from, to, limit, after: start.position });
-  return answer(api, c, runner, values, {
+  return await answer(api, c, runner, values, {
     parts: page.items.map((item) => snapshotPart(item)),
     next: page.next,
     seq: page.seq,
   });
 }
 
-function listBuckets(
+async function listBuckets(
   api: Api,
   c: Context,
   runner: RunnerId,
   everyMs: number,
   values: Values<typeof query>,
-): Response {
+): Promise<Response> {
   const start = continuation(c, values, bucketPosition);
   if (!start.ok) return start.answer;
   const { from, to, limit } = values;
   const page = api.models.buckets({ runner, from, to, everyMs, limit, after: start.position?.ts });
-  return answer(api, c, runner, values, {
+  return await answer(api, c, runner, values, {
     parts: page.items.map((item) => bucketPart(item)),
     next: page.next === undefined ? undefined : { ts: page.next },
     seq: page.seq,
@@ -131,17 +131,17 @@ interface Found {
   readonly seq: number;
 }
 
-function answer(
+async function answer(
   api: Api,
   c: Context,
   runner: RunnerId,
   values: Values<typeof query>,
   { parts, next, seq }: Found,
-): Response {
+): Promise<Response> {
   const moment = api.monitor.moment();
   const isUnknown = parts.length === 0 && api.models.runner(runner, moment).view === undefined;
   if (isUnknown) return unknownRunner(c);
-  return listAnswer(c, parts, nextCursor(c, values, next), asOf(api, seq, moment));
+  return await listAnswer(c, parts, nextCursor(c, values, next), asOf(api, seq, moment));
 }
 
 function snapshotPart({ ts, heartbeat_seq: _seq, ...figures }: SnapshotView): Part {

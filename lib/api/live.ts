@@ -8,6 +8,7 @@ import { RUNNER_KINDS } from "../core/runner-id.ts";
 import { asOfText } from "./answer.ts";
 import { asOf } from "./api.ts";
 import type { Api } from "./api.ts";
+import { takesGzip } from "./compression.ts";
 import { LiveClient } from "./live-client.ts";
 import { LIVE_EVENTS, parsePlace } from "./live-frame.ts";
 import type { LiveTexts } from "./live-texts.ts";
@@ -87,9 +88,7 @@ function follow(api: Api, c: Context, { kind, runner }: Values<typeof query>): R
   if (api.live.size >= MAX_CLIENTS)
     return problem(c, "unavailable", `${MAX_CLIENTS} clients follow already: try again later`);
   api.live.check();
-  const isGzip = /\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))/.test(
-    c.req.header("accept-encoding") ?? "",
-  );
+  const isGzip = takesGzip(c);
   outgoing.writeHead(200, {
     ...SAFETY_HEADERS,
     "content-type": `${EVENT_STREAM}; charset=utf-8`,

@@ -90,7 +90,7 @@ async function listProcesses(
   const wanted = { runner, states, host, limit, after: start.position };
   const page = await api.models.processes(wanted, moment);
   const parts = page.items.map((view) => processPart(view));
-  return listAnswer(c, parts, nextCursor(c, values, page.next), asOf(api, page.seq, moment));
+  return await listAnswer(c, parts, nextCursor(c, values, page.next), asOf(api, page.seq, moment));
 }
 
 function processPart(view: ProcessView): Part {

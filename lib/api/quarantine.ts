@@ -62,7 +62,7 @@ export function addQuarantineRoutes(api: Api): void {
   );
 }
 
-function listRejected(api: Api, c: Context, values: Values<typeof query>): Response {
+async function listRejected(api: Api, c: Context, values: Values<typeof query>): Promise<Response> {
   const start = continuation(c, values, positionSchema);
   if (!start.ok) return start.answer;
   const { reason: reasons, state: states, from, to, limit } = values;
@@ -71,7 +71,7 @@ function listRejected(api: Api, c: Context, values: Values<typeof query>): Respo
   const parts = page.items.map((view) => rejectedPart(view));
   const next = page.next === undefined ? undefined : { seq: page.next };
   const moment = api.monitor.moment();
-  return listAnswer(c, parts, nextCursor(c, values, next), asOf(api, page.seq, moment));
+  return await listAnswer(c, parts, nextCursor(c, values, next), asOf(api, page.seq, moment));
 }
 
 function rejectedPart(view: QuarantineView): Part {

@@ -111,14 +111,18 @@ export function addRunnerRoutes(api: Api): void {
   );
 }
 
-function listRunners(api: Api, c: Context, query: Values<typeof listQuery>): Response {
+async function listRunners(
+  api: Api,
+  c: Context,
+  query: Values<typeof listQuery>,
+): Promise<Response> {
   const from = continuation(c, query, positionSchema);
   if (!from.ok) return from.answer;
   const moment = momentOf(api, from.position?.now);
   const page = api.models.runners(queryOf(query, from.position), moment);
   const parts = page.items.map((view) => runnerPart(view, moment.now));
   const next = page.next === undefined ? undefined : { now: moment.now, ...page.next };
-  return listAnswer(c, parts, nextCursor(c, query, next), asOf(api, page.seq, moment));
+  return await listAnswer(c, parts, nextCursor(c, query, next), asOf(api, page.seq, moment));
 }
 
 function momentOf({ monitor }: Api, ofFirstPage: number | undefined): Moment {
@@ -143,11 +147,11 @@ function queryOf(query: Values<typeof listQuery>, after: RunnerQuery["after"]): 
   };
 }
 
-function showRunner(api: Api, c: Context): Response {
+async function showRunner(api: Api, c: Context): Promise<Response> {
   const runner = runnerOf(c);
   if (runner === undefined) return unknownRunner(c);
   const moment = api.monitor.moment();
   const { view, seq } = api.models.runner(runner, moment);
   if (view === undefined) return unknownRunner(c);
-  return objectAnswer(c, runnerPart(view, moment.now), asOf(api, seq, moment));
+  return await objectAnswer(c, runnerPart(view, moment.now), asOf(api, seq, moment));
 }

@@ -111,7 +111,11 @@ export function addSilenceRoutes(api: Api): void {
   );
 }
 
-function listSilences(api: Api, c: Context, values: Values<typeof listQuery>): Response {
+async function listSilences(
+  api: Api,
+  c: Context,
+  values: Values<typeof listQuery>,
+): Promise<Response> {
   const start = continuation(c, values, positionSchema);
   if (!start.ok) return start.answer;
   const moment = api.monitor.moment();
@@ -119,7 +123,7 @@ function listSilences(api: Api, c: Context, values: Values<typeof listQuery>): R
   const page = api.models.silences({ activeAt, limit: values.limit, after: start.position?.seq });
   const next = page.next === undefined ? undefined : { seq: page.next };
   const parts = page.items.map((view) => part(silenceItem(view)));
-  return listAnswer(c, parts, nextCursor(c, values, next), asOf(api, page.seq, moment));
+  return await listAnswer(c, parts, nextCursor(c, values, next), asOf(api, page.seq, moment));
 }
 
 function silenceItem(view: Omit<SilenceView, "seq">): z.input<typeof silenceSchema> {

@@ -78,10 +78,10 @@ export function addSummaryRoutes(api: Api): void {
   );
 }
 
-function showSummary(api: Api, c: Context): Response {
+async function showSummary(api: Api, c: Context): Promise<Response> {
   const moment = api.monitor.moment();
   const { part, seq } = summaryPart(api, moment);
-  return objectAnswer(c, part, asOf(api, seq, moment));
+  return await objectAnswer(c, part, asOf(api, seq, moment));
 }
 
 /** The counts as text, and how far their stream was folded. */

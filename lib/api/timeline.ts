@@ -73,12 +73,12 @@ export function addTimelineRoutes(api: Api): void {
   );
 }
 
-function listEvents(
+async function listEvents(
   api: Api,
   c: Context,
   values: Values<typeof ownQuery> & { runner?: string | undefined },
   ofPath?: RunnerId,
-): Response {
+): Promise<Response> {
   const start = continuation(c, values, positionSchema);
   if (!start.ok) return start.answer;
   const { from, to, type: types, limit } = values;
@@ -93,7 +93,7 @@ function listEvents(
   const stream = streamName(api.prefixes, "events");
   const parts = page.items.map((view) => eventPart(view, stream));
   const next = page.next === undefined ? undefined : { seq: page.next };
-  return listAnswer(c, parts, nextCursor(c, values, next), asOf(api, page.seq, moment));
+  return await listAnswer(c, parts, nextCursor(c, values, next), asOf(api, page.seq, moment));
 }
 
 /** An event as lists show it. */

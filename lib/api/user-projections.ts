@@ -84,7 +84,7 @@ function rowSchema({ columns, name }: ListedProjection) {
     .openapi(`Row_${name}`);
 }
 
-function listRows(
+async function listRows(
   api: Api,
   c: Context,
   projection: ListedProjection,
@@ -92,7 +92,7 @@ function listRows(
     readonly limit: number;
     readonly cursor?: string | undefined;
   },
-): Response {
+): Promise<Response> {
   const start = continuation(c, query, positionSchema);
   if (!start.ok) return start.answer;
   const { key, columns, table, name } = projection;
@@ -108,7 +108,7 @@ function listRows(
   });
   const parts = page.items.map((row) => part(shown(row, columns)));
   const next = page.next === undefined ? undefined : [...page.next];
-  return listAnswer(
+  return await listAnswer(
     c,
     parts,
     nextCursor(c, query, next),

@@ -13,7 +13,7 @@ import { KeyForm } from "./key-form.tsx";
 import { listenToKeys } from "./keyboard.ts";
 import type { LiveFleet } from "./live-fleet.ts";
 import { Link } from "./marks.tsx";
-import { loadPast } from "./past-fleet.ts";
+import { loadPast, scopeOf } from "./past-fleet.ts";
 import type { PastFleet } from "./past-fleet.ts";
 import { PipelinePage } from "./pipeline-page.tsx";
 import { parsePlace, placeText } from "./place.ts";
@@ -31,7 +31,7 @@ const PAGES: readonly (readonly [word: string, page: Page])[] = [
 
 export function App({ live }: { readonly live: LiveFleet }): JSX.Element {
   const [place, go] = usePlace();
-  const past = usePast(place.at);
+  const past = usePast(place);
   const [hasTimeBar, setTimeBar] = useState(place.at !== undefined);
   const shared: Shared = useMemo(() => {
     const fleet = place.at === undefined ? live : (past.fleet ?? EMPTY_FLEET);
@@ -54,7 +54,7 @@ export function App({ live }: { readonly live: LiveFleet }): JSX.Element {
           </button>
         </header>
         <StaleBanner />
-        <PastBanner trouble={past.trouble} />
+        <PastBanner trouble={past.trouble} isLoading={past.isLoading} />
         {(hasTimeBar || place.at !== undefined) && <TimeBar isLoading={past.isLoading} />}
         <KeyForm />
         <Content page={place.page} />
@@ -71,6 +71,7 @@ function showHelp(): void {
 
 const EMPTY_FLEET: PastFleet = {
   at: 0,
+  scope: "none",
   runners: new Map(),
   summary: undefined,
   events: [],
@@ -143,7 +144,7 @@ function titleOf(page: Page): string {
 }
 
 /** The fleet of a moment; the one before stays until the next is there. */
-function usePast(at: number | undefined): {
+function usePast({ at, page }: Place): {
   fleet: PastFleet | undefined;
   trouble: string;
   isLoading: boolean;
@@ -153,14 +154,18 @@ function usePast(at: number | undefined): {
     trouble: "",
   });
   const [asked, ask] = useReducer((_: number | undefined, to: number | undefined) => to, undefined);
+  const scope = scopeOf(page);
+  const known = state.fleet;
+  const isWhole = known?.scope === "all" || known?.scope === scope;
   useEffect(() => {
     if (at === undefined) {
       setState({ fleet: undefined, trouble: "" });
       return undefined;
     }
+    if (known?.at === at && isWhole) return undefined;
     const abort = new AbortController();
     ask(at);
-    loadPast(at, abort.signal)
+    loadPast(at, scope, abort.signal)
       .then((fleet) => setState({ fleet, trouble: "" }))
       .catch((error: unknown) => {
         if (abort.signal.aborted || error instanceof KeyNeeded) return;
@@ -170,6 +175,7 @@ function usePast(at: number | undefined): {
         if (!abort.signal.aborted) ask(undefined);
       });
     return () => abort.abort();
-  }, [at]);
-  return { ...state, isLoading: asked !== undefined };
+  }, [at, scope]);
+  // A fleet of one runner is not to be taken for all of it.
+  return { ...state, fleet: isWhole ? known : undefined, isLoading: asked !== undefined };
 }

@@ -87,16 +87,24 @@ interface Playing {
   stop(): void;
 }
 
-/** One step a second, and none while the last one is still on its way. */
+/**
+ * One step a second, and none while the last one is still on its way; the next is then longer, so
+ * that time passes as quickly as was asked for.
+ */
 function usePlaying(playing: Playing): void {
   const newest = useRef(playing);
   newest.current = playing;
   useEffect(() => {
     if (playing.speed === undefined) return undefined;
+    let steppedAt = performance.now();
     const timer = setInterval(() => {
       const { at, speed, isLoading, goTo, stop } = newest.current;
-      if (at === undefined || speed === undefined) stop();
-      else if (!isLoading) goTo(at + speed * PLAY_STEP_MS);
+      if (at === undefined || speed === undefined) return stop();
+      if (isLoading) return undefined;
+      const now = performance.now();
+      goTo(at + speed * (now - steppedAt));
+      steppedAt = now;
+      return undefined;
     }, PLAY_STEP_MS);
     return () => clearInterval(timer);
   }, [playing.speed]);
@@ -150,8 +158,14 @@ function MomentField({ at, goTo }: { readonly at: number; goTo(to: number): void
   );
 }
 
+interface BannerProps {
+  readonly trouble: string;
+  /** What is below is still of another moment. */
+  readonly isLoading: boolean;
+}
+
 /** Above everything while a moment of the past is shown. */
-export function PastBanner({ trouble }: { readonly trouble: string }): JSX.Element | null {
+export function PastBanner({ trouble, isLoading }: BannerProps): JSX.Element | null {
   useTick(1_000);
   const { place, live, go } = useShared();
   if (place.at === undefined) return live.isPast ? <ExportBanner end={live.now()} /> : null;
@@ -159,6 +173,7 @@ export function PastBanner({ trouble }: { readonly trouble: string }): JSX.Eleme
     <div class="banner past" role="status">
       <b>PAST</b> as it was at <time>{momentText(place.at)}</time>, {ageText(live.now() - place.at)}{" "}
       {live.isPast ? "before the end of this export" : "ago"}
+      {isLoading && <span>· loading …</span>}
       {trouble !== "" && <span class="trouble">{trouble}</span>}
       <button type="button" onClick={() => go({ at: undefined })}>
         {live.isPast ? "To its end" : "Back to now"}

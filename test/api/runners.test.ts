@@ -1,3 +1,4 @@
+import { gunzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { formatTime } from "../../lib/core/time.ts";
 import { CLEAR_VIEW } from "../../lib/core/status.ts";
@@ -32,6 +33,26 @@ describe("GET /api/v1/runners", () => {
       next_cursor: null,
       as_of: { seq: 0, time: formatTime(T), lag_ms: 12 },
     });
+  });
+
+  it("is compressed for those who take it, under the same tag, where it is long", async () => {
+    const accept = { headers: { "accept-encoding": "br, gzip" } };
+    expect((await api.app.request("/api/v1/runners", accept)).headers.get("content-encoding")).toBe(
+      null,
+    );
+    for (let number = 0; number < 10; number++) api.rows.beat({ runner: `camera/cam${number}/hd` });
+    const plain = await api.app.request("/api/v1/runners");
+    const text = await plain.text();
+    const packed = await api.app.request("/api/v1/runners", accept);
+    expect(packed.headers.get("content-encoding")).toBe("gzip");
+    expect(packed.headers.get("etag")).toBe(plain.headers.get("etag"));
+    expect(packed.headers.get("vary")).toContain("accept-encoding");
+    const bytes = Buffer.from(await packed.arrayBuffer());
+    expect(gunzipSync(bytes).toString()).toBe(text);
+    expect(bytes.length).toBeLessThan(text.length / 4);
+    const refusing = { headers: { "accept-encoding": "gzip;q=0" } };
+    const refused = await api.app.request("/api/v1/runners", refusing);
+    expect(refused.headers.get("content-encoding")).toBe(null);
   });
 
   it("shows a runner with everything that is known of it", async () => {

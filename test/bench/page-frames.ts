@@ -37,7 +37,7 @@ export async function watchFrames(page: Page, work: () => Promise<void>): Promis
   const from = performance.now();
   await work();
   const elapsedMs = performance.now() - from;
-  const gaps = Float64Array.from((await page.evaluate("window.frameGaps")) as number[]).toSorted();
+  const gaps = Float64Array.from(await page.evaluate<number[]>("window.frameGaps")).toSorted();
   const took = await tasks();
   await session.detach();
   return {

@@ -122,7 +122,7 @@ async function measureLoads(browser: Browser, origin: string, figures: Figures):
   const loads: Loaded[] = [];
   for (let load = 0; load < LOADS; load++) {
     const page = await openPage(browser, origin);
-    loads.push((await page.evaluate(LOADED)) as Loaded);
+    loads.push(await page.evaluate<Loaded>(LOADED));
     await page.context().close();
   }
   const best = (key: keyof Loaded): number => Math.min(...loads.map((load) => load[key]));

@@ -20,6 +20,11 @@ describe("a moment of the past", () => {
   });
 
   it("is found by the change before and the change after", async () => {
+    // The end of a process is told at once; that its status changed, by the sentinel, later.
+    await waitFor(async () => {
+      const answer = await fetch(`${rig().parts.url}/api/v1/timeline?limit=2`);
+      return ((await answer.json()) as { items: unknown[] }).items.length === 2;
+    });
     const page = await rig().open("/");
     await untilShown(page, WORST_FIRST);
     await page.getByRole("button", { name: "Time", exact: true }).click();
