@@ -1,3 +1,4 @@
+import { isStopOrder } from "../lib/core/decide-orders.ts";
 import type { RunnerEvent } from "../lib/core/event.ts";
 import type { JsonObject } from "../lib/core/heartbeat.ts";
 import { parseTime } from "../lib/core/time.ts";
@@ -70,6 +71,12 @@ const RESET = {
   cooldown_until: null,
 } as const;
 
+/** A stop holds until the next start, whatever else is reset. */
+function stopOf(reason: unknown, row: RestartStateRow): string | null {
+  if (isStopOrder(reason)) return reason;
+  return isStopOrder(row.last_failure_reason) ? row.last_failure_reason : null;
+}
+
 function change(
   row: RestartStateRow,
   event: RunnerEvent,
@@ -95,7 +102,7 @@ function change(
         cooldown_until: instant(data["cooldown_until"]),
       };
     case "restart_reset":
-      return { ...row, ...RESET };
+      return { ...row, ...RESET, last_failure_reason: stopOf(data["reason"], row) };
     case "runner_paused":
       return { ...row, paused: 1 };
     case "runner_resumed":
@@ -110,7 +117,7 @@ function change(
 /** One row per runner: attempts, cooldown, paused, retired, registration. */
 export const restartState: Projection<"events", RestartStateRow> = {
   name: "restart_state",
-  version: 2,
+  version: 3,
   stream: "events",
   table: restartStateTable,
   tellsStatus: true,

@@ -18,8 +18,13 @@ export const ORDERS = [
 ] as const;
 export type OrderKind = (typeof ORDERS)[number];
 
-/** Why a process is asked to end after `stop`; whoever reads its event knows the order by it. */
+/** Why a process is asked to end after `stop`; whoever reads its events knows the order by it. */
 export const STOPPED_BY_OPERATOR = "it was stopped by an operator";
+
+/** Whether a reason, of a process's end or of a new count of restarts, is the order `stop`. */
+export function isStopOrder(reason: unknown): reason is string {
+  return typeof reason === "string" && reason.startsWith(STOPPED_BY_OPERATOR);
+}
 
 export interface Order {
   readonly order: OrderKind;
@@ -70,11 +75,16 @@ export function applyOrder(
   const actions: EventAction[] = [];
   if (type !== undefined) {
     const msgId = `${before.id}:${serial++}:${runner}:${type}`;
-    const data = orderData({ reason, by });
+    const data = orderData({ reason: order === "stop" ? stopReason(reason) : reason, by });
     actions.push({ kind: "event", runner, type, data, msgId });
   }
   const runners = { ...before.runners, [runner]: memory };
   return { memory: { ...before, serial, runners }, actions, said: `${runner} ${said}` };
+}
+
+/** A stop has no event of its own: its reason tells it from a reset. */
+function stopReason(why: string | undefined): string {
+  return why === undefined ? STOPPED_BY_OPERATOR : `${STOPPED_BY_OPERATOR}: ${why}`;
 }
 
 /** What the event of an order says of it. */
@@ -114,8 +124,12 @@ function change(memory: RunnerMemory, run: RunSeen, order: Order, now: number): 
     case "start":
       return start(memory, run);
     case "stop":
-      Object.assign(memory, { wish: "stopped", plan: null, down: false });
-      return { said: isAlive(run) ? "is being stopped and stays so" : "stays stopped" };
+      Object.assign(memory, { ...NEW_COUNT, wish: "stopped", plan: null, down: false });
+      return {
+        said: isAlive(run) ? "is being stopped and stays so" : "stays stopped",
+        // Also where nothing runs any more: whoever watches must know that it is meant to be so.
+        type: "restart_reset",
+      };
     case "retire":
       Object.assign(memory, { wish: "retired", plan: null, down: false });
       return { said: "is retired", type: "runner_retired" };

@@ -4,7 +4,7 @@
  */
 import { newRunnerMemory } from "./decide-memory.ts";
 import type { EnforcerMemory, RunnerMemory } from "./decide-memory.ts";
-import { STOPPED_BY_OPERATOR } from "./decide-orders.ts";
+import { isStopOrder } from "./decide-orders.ts";
 import { dataOf } from "./explain-events.ts";
 import type { TimelineView } from "./read-models.ts";
 import { parseTime } from "./time.ts";
@@ -52,7 +52,11 @@ function take(memory: RunnerMemory, event: TimelineView): void {
       });
       break;
     case "process_stopping":
-      if (reason === STOPPED_BY_OPERATOR) Object.assign(memory, { wish: "stopped", plan: null });
+      if (isStopOrder(reason)) Object.assign(memory, { wish: "stopped", plan: null });
+      break;
+    case "restart_reset":
+      Object.assign(memory, { attempts: 0, plan: null, denied: false });
+      if (isStopOrder(reason)) memory.wish = "stopped";
       break;
     case "process_exited":
     case "process_lost":
@@ -78,7 +82,6 @@ function take(memory: RunnerMemory, event: TimelineView): void {
 
 function takeOrder(memory: RunnerMemory, type: string): void {
   if (type === "restart_denied") Object.assign(memory, { denied: true, down: memory.run === null });
-  if (type === "restart_reset") Object.assign(memory, { attempts: 0, plan: null, denied: false });
   if (type === "runner_paused") memory.paused = true;
   if (type === "runner_resumed") memory.paused = false;
   if (type === "runner_retired") Object.assign(memory, { wish: "retired", plan: null });

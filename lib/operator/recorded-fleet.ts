@@ -1,5 +1,6 @@
 /** The fleet as it was recorded, message by message: what a simulation is given. */
 import { currentProcess, livenessOf } from "../core/current-process.ts";
+import { isStopOrder } from "../core/decide-orders.ts";
 import { MEMORABLE, supposedRunner } from "../core/supposed-memory.ts";
 import type { Fleet, FleetEntry } from "../core/fleet.ts";
 import type { TimelineView } from "../core/read-models.ts";
@@ -115,7 +116,8 @@ export class RecordedFleet {
       thresholds: entry?.thresholds ?? {},
       isDeclared: entry !== undefined,
       retired: restart?.retired === 1,
-      paused: restart?.paused === 1,
+      // Neither is alerted.
+      paused: restart?.paused === 1 || isStopOrder(restart?.last_failure_reason),
     };
   }
 

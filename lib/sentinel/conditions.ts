@@ -1,5 +1,6 @@
 /** From what is in memory of a runner to what the rules of alerts look at. */
 import type { RunnerCondition } from "../core/alert-troubles.ts";
+import { isStopOrder } from "../core/decide-orders.ts";
 import { UNKNOWN_HOST } from "../core/heartbeat.ts";
 import type { Moment, RunnerFacts } from "../core/read-models.ts";
 import { statusOf } from "../core/status.ts";
@@ -11,7 +12,7 @@ export interface ConditionNotes {
   readonly denied: string | null;
 }
 
-/** Undefined for whom nobody wants to hear of: the paused and the retired. */
+/** Undefined for whom nobody wants to hear of: the paused, the retired and the stopped. */
 export function conditionOf(
   facts: RunnerFacts,
   { now, view }: Moment,
@@ -19,6 +20,9 @@ export function conditionOf(
 ): RunnerCondition | undefined {
   const { runner, liveness, thresholds, current, beat, restart, declared } = facts;
   if (restart?.paused === 1 || restart?.retired === 1) return undefined;
+  const status = statusOf(liveness, now, thresholds, view);
+  const isStopped = isStopOrder(restart?.last_failure_reason) && status.status !== "online";
+  if (isStopped) return undefined;
   const own = current?.isBeating === true ? beat : undefined;
   const announced = current?.announced;
   const host = current?.host ?? restart?.registered_host ?? "";
@@ -27,7 +31,7 @@ export function conditionOf(
     runner,
     kind: runner.slice(0, runner.indexOf("/")),
     host: host === UNKNOWN_HOST ? "" : host,
-    status: statusOf(liveness, now, thresholds, view),
+    status,
     health: own?.health ?? null,
     lastHeartbeatAt: liveness.lastHeartbeatAt,
     intervalSec: liveness.intervalSec ?? thresholds.intervalSec,

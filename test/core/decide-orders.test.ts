@@ -49,10 +49,19 @@ describe("orders", () => {
     rig.pass(600);
     rig.killEnforcer(60);
     rig.pass(600);
-    expect(rig.story(A)).toEqual(["0 start 0", "20 stop"]);
+    expect(rig.story(A)).toEqual(["0 start 0", "20 restart_reset", "20 stop"]);
     expect(rig.order(A, "start")).toBe(`${A} is being started`);
     expect(story(rig).at(-1)).toBe("start 0");
     expect(rig.order(A, "start")).toBe(`${A} runs already`);
+  });
+
+  it("stop says that it is meant to be so also where nothing runs any more", () => {
+    const rig = new Rig(ONE);
+    rig.lifeMs = 1_000;
+    rig.pass(100);
+    expect(rig.order(A, "stop", "it fails")).toBe(`${A} stays stopped`);
+    rig.pass(1_000);
+    expect(story(rig).at(-1)).toBe("restart_reset");
   });
 
   it("pause leaves it alone whatever happens, and resume looks after it again", () => {

@@ -2,6 +2,7 @@ import { createHmac } from "node:crypto";
 import { jetstream } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { STOPPED_BY_OPERATOR } from "../../lib/core/decide-orders.ts";
 import { silenceBody } from "../../lib/core/alert.ts";
 import type { Sink } from "../../lib/sentinel/notice.ts";
 import { openSink } from "../../lib/sentinel/sinks.ts";
@@ -18,6 +19,7 @@ import type { SentinelRig } from "./sentinel-rig.ts";
 const server = await startNatsServer();
 const HERE = Array.from({ length: 6 }, (_, index) => `process/here${index}/default`);
 const THERE = Array.from({ length: 5 }, (_, index) => `camera/there${index}/hd`);
+const T0 = Date.now();
 const SECRET = "a-secret-of-the-test";
 
 interface Told {
@@ -123,5 +125,33 @@ describe("alerts", { timeout: 60_000 }, () => {
     );
     again.stop();
     expect(hook.taken).toEqual([]);
+  });
+
+  it("are about whoever crashed, and not about whoever was stopped by an order", async () => {
+    await rig.sentinel({ sinks });
+    const [crashed = "", stopped = "", failing = ""] = HERE;
+    const process = (pid: number) => ({ host: "edge-1", pid, started_at: T0 });
+    const end = { exit_code: 1, signal: null, ran_sec: 1, stderr: [] };
+    for (const [index, runner] of [crashed, stopped, failing].entries()) {
+      const spawn = { ...process(index + 1), argv: [], env: {}, attempt: 0 };
+      await rig.tell(runner, "process_spawned", spawn);
+    }
+    // One is stopped while it runs, one when it has failed already, and is reset afterwards.
+    await rig.tell(stopped, "restart_reset", { reason: `${STOPPED_BY_OPERATOR}: lens cleaning` });
+    await rig.tell(stopped, "process_exited", { ...process(2), ...end });
+    await rig.tell(failing, "process_exited", { ...process(3), ...end });
+    await rig.tell(failing, "restart_reset", { reason: STOPPED_BY_OPERATOR });
+    await rig.tell(failing, "restart_reset", {});
+    await rig.tell(crashed, "process_exited", { ...process(1), ...end });
+    await waitFor(() => brief().length > 0, { what: "it is told" });
+    expect(told().map(({ headline }) => headline)).toEqual([
+      "[CRITICAL] process/here0/default on edge-1 is offline: the process ended",
+    ]);
+    // Started again, it is somebody whose end is told.
+    const spawn = { ...process(4), argv: [], env: {}, attempt: 0 };
+    await rig.tell(stopped, "process_spawned", spawn);
+    await rig.tell(stopped, "process_exited", { ...process(4), ...end });
+    await waitFor(() => brief().length > 1, { what: "its crash is told" });
+    expect(told()[1]?.alerts[0]?.members.map(({ name }) => name)).toEqual([crashed, stopped]);
   });
 });

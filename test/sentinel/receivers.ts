@@ -5,6 +5,8 @@ import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 
 export interface Posted {
+  /** When it was taken, epoch ms. */
+  readonly at: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
 }
@@ -29,7 +31,10 @@ export async function webhookReceiver(): Promise<WebhookReceiver> {
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       if (isAway) refused += 1;
-      else taken.push({ headers: request.headers, body: Buffer.concat(chunks).toString() });
+      else {
+        const body = Buffer.concat(chunks).toString();
+        taken.push({ at: Date.now(), headers: request.headers, body });
+      }
       response.writeHead(isAway ? 503 : 204).end();
     });
   });
@@ -50,6 +55,8 @@ export interface MailReceiver {
   readonly port: number;
   /** Headers and text of each mail, as they came. */
   readonly mails: readonly string[];
+  /** From now on it has no time for anybody, or has it again. */
+  setAway(isAway: boolean): void;
   close(): Promise<void>;
 }
 
@@ -57,16 +64,19 @@ export interface MailReceiver {
 export async function mailReceiver(): Promise<MailReceiver> {
   const mails: string[] = [];
   const sockets = new Set<Socket>();
+  let isAway = false;
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", () => undefined);
-    speak(socket, (mail) => mails.push(mail));
+    if (isAway) socket.end("421 not now\r\n");
+    else speak(socket, (mail) => mails.push(mail));
   });
   const port = await listen(server);
   return {
     port,
     mails,
+    setAway: (away) => (isAway = away),
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await closed(server);

@@ -1,13 +1,16 @@
 /** A fleet that beats, a projector and sentinels over it, on a real server with short thresholds. */
 import { join } from "node:path";
-import { jetstreamManager } from "@nats-io/jetstream";
+import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { openStreamAccess } from "../../lib/api/jetstream-access.ts";
 import { startMonitor } from "../../lib/api/pipeline-monitor.ts";
 import type { PipelineMonitor } from "../../lib/api/pipeline-monitor.ts";
 import { rulesWith } from "../../lib/core/alert-rules.ts";
+import { eventBody } from "../../lib/core/event.ts";
+import type { EventData, EventType } from "../../lib/core/event.ts";
 import type { ReadModels } from "../../lib/core/read-models.ts";
-import { DEFAULT_PREFIXES } from "../../lib/core/subject.ts";
+import type { RunnerId } from "../../lib/core/runner-id.ts";
+import { DEFAULT_PREFIXES, eventSubject } from "../../lib/core/subject.ts";
 import type { Thresholds } from "../../lib/core/status.ts";
 import { connectNats } from "../../lib/nats/connect.ts";
 import { startProjector } from "../../lib/projector/projector.ts";
@@ -103,6 +106,13 @@ export interface SentinelRig {
   sentinel(
     overrides?: Partial<SentinelOptions>,
   ): Promise<{ sentinel: Sentinel; nc: NatsConnection }>;
+  /** An event as an enforcer, or whoever `by` is, tells it. */
+  tell<Type extends EventType>(
+    runner: string,
+    type: Type,
+    data: EventData<Type>,
+    by?: string,
+  ): Promise<void>;
   /** Waits until every one of the runners was last told to be so. */
   untilTold(runners: readonly string[], status: string): Promise<ToldChange[]>;
   close(): Promise<void>;
@@ -194,6 +204,11 @@ export async function sentinelRig(
         await own.close();
       });
       return { sentinel, nc: own };
+    },
+    tell: async (runner, type, data, by = "enforcer@edge-1") => {
+      const subject = eventSubject(DEFAULT_PREFIXES, runner as RunnerId, type);
+      const body = eventBody(type, by, Date.now(), data);
+      await jetstream(nc).publish(subject, JSON.stringify(body));
     },
     untilTold: async (runners, status) =>
       await waitFor(

@@ -115,4 +115,28 @@ describe("the sentinel", { timeout: 60_000 }, () => {
       expect(chain).toMatch(/^unknown online( stale)?( missing)? offline$/);
     }
   });
+
+  it("takes off the lists whom nobody declared and nobody has heard for long, until it beats again", async () => {
+    const [gone = "", registered = "", sold = ""] = FEW;
+    await rig.sentinel({ retireAfterSec: 1 });
+    await rig.tell(registered, "worker_registered", { host: "edge-1", labels: {} });
+    await rig.tell(sold, "runner_retired", {}, "operator@desk");
+    const beating = rig.keepBeating(() => [gone, registered, sold]);
+    await rig.untilTold([gone, registered], "online");
+    beating.stop();
+    const listed = () => rig.models.runnersNamed([gone], rig.monitor.moment())[0] !== undefined;
+    await waitFor(() => !listed(), { what: "it is retired" });
+    const again = rig.keepBeating(() => [gone, registered, sold]);
+    await waitFor(() => listed(), { what: "it is back" });
+    await rig.untilTold([gone], "online");
+    again.stop();
+    const ofTypes = (runner: string) => {
+      const query = { runner, types: ["runner_retired", "runner_resumed"], limit: 10 };
+      const span = { from: undefined, to: undefined, after: undefined };
+      return rig.models.timeline({ ...query, ...span }).items.map(({ type }) => type);
+    };
+    expect(ofTypes(gone)).toEqual(["runner_resumed", "runner_retired"]);
+    expect(ofTypes(registered)).toEqual([]);
+    expect(ofTypes(sold)).toEqual(["runner_retired"]);
+  });
 });
