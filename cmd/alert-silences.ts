@@ -1,8 +1,7 @@
 /** Silences: asked for on the ALERTS stream, so that they outlive whoever watches. */
 import { randomBytes } from "node:crypto";
-import type { Silence } from "../lib/core/alert.ts";
 import { newSilence } from "../lib/core/silence.ts";
-import type { SilenceRequest } from "../lib/core/silence.ts";
+import type { Silence, SilenceRequest } from "../lib/core/silence.ts";
 import type { Context } from "./context.ts";
 import { whoAmI, withOperatorLine } from "./operator.ts";
 

@@ -1,7 +1,7 @@
 /** What the API wants of whoever passes on what operators ask for. */
-import type { Silence } from "../core/alert.ts";
 import type { Order } from "../core/decide-orders.ts";
 import type { RunnerId } from "../core/runner-id.ts";
+import type { Silence } from "../core/silence.ts";
 
 export interface OperatorAccess {
   /**

@@ -2,12 +2,12 @@
  * The alerts that are open, and what is to be told of them next. It has no clock of its own: the
  * same looks at the same times give the same messages.
  */
-import type { Alert, AlertAction, AlertMember, AlertType, Silence } from "./alert.ts";
+import type { Alert, AlertAction, AlertMember, AlertType } from "./alert.ts";
 import type { AlertRules } from "./alert-rules.ts";
 import { grouped, titleOf } from "./alert-troubles.ts";
 import type { Trouble } from "./alert-troubles.ts";
 import { coversMember } from "./silence.ts";
-import type { SilencedMember } from "./silence.ts";
+import type { Silence, SilencedMember } from "./silence.ts";
 
 export interface BookSettings {
   readonly rules: AlertRules;

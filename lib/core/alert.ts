@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { isNestedDeeper } from "./nesting.ts";
 import { redactDeep } from "./redact.ts";
+import type { Silence } from "./silence.ts";
 import { formatTime, formatTimeOrNull, parseTime } from "./time.ts";
 
 /** Worst first. */
@@ -67,16 +68,6 @@ export interface Alert {
   /** At present; the resolved alert names those of its end. */
   readonly members: readonly AlertMember[];
   readonly memberCount: number;
-}
-
-export interface Silence {
-  readonly id: string;
-  /** Of runners, such as `camera/*`; `*` is all; `host:edge-1`, `alert:ID`. */
-  readonly pattern: string;
-  readonly from: number;
-  readonly until: number;
-  readonly reason: string;
-  readonly by: string;
 }
 
 /** What a message of the stream says. */

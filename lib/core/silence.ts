@@ -1,5 +1,4 @@
 /** Silences: how one is asked for, and whom it covers. */
-import type { Silence } from "./alert.ts";
 import { AppError } from "./errors.ts";
 import { requireMoment } from "./moment.ts";
 import { matchesRunner, matchesText, RUNNER_KINDS } from "./runner-id.ts";
@@ -14,6 +13,17 @@ const HOST_WORD = "host:";
 const ALERT_WORD = "alert:";
 const HOST = /^host:[^\s/]{1,250}$/;
 const ALERT = /^alert:[^\s*]{1,250}$/;
+
+/** As it stands on the ALERTS stream; times are epoch ms. */
+export interface Silence {
+  readonly id: string;
+  /** Of runners, such as `camera/*`; `*` is all; `host:edge-1`, `alert:ID`. */
+  readonly pattern: string;
+  readonly from: number;
+  readonly until: number;
+  readonly reason: string;
+  readonly by: string;
+}
 
 /** As somebody asks for it; times and durations as people write them. */
 export interface SilenceRequest {

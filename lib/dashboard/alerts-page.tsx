@@ -1,7 +1,12 @@
 import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 import { placeOf, useAnswer, useShared, useTick } from "./hooks.ts";
-import type { ListAnswer } from "./items.ts";
+import type { FleetData, ListAnswer } from "./items.ts";
 import { Link } from "./marks.tsx";
+import { targetsOf } from "./runner-actions.tsx";
+import { SilenceDialog } from "./silence-dialog.tsx";
+import type { SilenceTarget } from "./silence-dialog.tsx";
+import { SilenceList, useCanOperate, useSilences } from "./silence-list.tsx";
 import { ageText, clockText, sinceText } from "./text.ts";
 
 interface AlertItem {
@@ -18,14 +23,6 @@ interface AlertItem {
   readonly member_count: number;
 }
 
-interface SilenceItem {
-  readonly id: string;
-  readonly pattern: string;
-  readonly until: string;
-  readonly reason: string;
-  readonly by: string;
-}
-
 const ASK_EVERY_MS = 3_000;
 const SHOWN = 100;
 const SHOWN_MEMBERS = 50;
@@ -36,11 +33,7 @@ export function AlertsPage(): JSX.Element {
   const at = place.at === undefined ? undefined : new Date(place.at).toISOString();
   const every = at === undefined ? ASK_EVERY_MS : undefined;
   const alerts = useAnswer<ListAnswer<AlertItem>>("/api/v1/alerts", { limit: SHOWN, at }, every);
-  const silences = useAnswer<ListAnswer<SilenceItem>>(
-    "/api/v1/silences",
-    { limit: SHOWN, at },
-    every,
-  );
+  const silences = useSilences();
   const items = alerts.answer?.items ?? [];
   const open = items.filter(({ resolved_at }) => resolved_at === null);
   const over = items.filter(({ resolved_at }) => resolved_at !== null);
@@ -53,7 +46,9 @@ export function AlertsPage(): JSX.Element {
         <AlertCard key={alert.id} alert={alert} now={fleet.now()} />
       ))}
       <h2>Silences</h2>
-      <SilenceList silences={silences.answer?.items ?? []} now={fleet.now()} />
+      {silences.length === 0 && <p class="empty">Nothing is silenced.</p>}
+      <SilenceList silences={silences} />
+      <SilenceButton word="New silence" targets={[]} />
       {over.length > 0 && <h2>Resolved</h2>}
       {over.map((alert) => (
         <AlertCard key={alert.id} alert={alert} now={fleet.now()} />
@@ -68,6 +63,7 @@ interface CardProps {
 }
 
 function AlertCard({ alert, now }: CardProps): JSX.Element {
+  const { fleet } = useShared();
   const isOpen = alert.resolved_at === null;
   const lasted = Date.parse(alert.resolved_at ?? "") - Date.parse(alert.opened_at);
   return (
@@ -95,6 +91,13 @@ function AlertCard({ alert, now }: CardProps): JSX.Element {
           )}
         </ul>
       </details>
+      {isOpen && !alert.silenced && (
+        <SilenceButton
+          word="Silence"
+          label={`Silence: ${alert.title}`}
+          targets={targetsOfAlert(alert, fleet)}
+        />
+      )}
     </section>
   );
 }
@@ -106,25 +109,28 @@ function MemberName({ name }: { readonly name: string }): JSX.Element {
   return <Link to={placeOf(shared, { name: "runner", runner: name })}>{name}</Link>;
 }
 
-interface SilencesProps {
-  readonly silences: readonly SilenceItem[];
-  readonly now: number;
+/** A button that asks what to silence; there is none in the past. */
+function SilenceButton(props: {
+  readonly word: string;
+  readonly label?: string;
+  readonly targets: readonly SilenceTarget[];
+}): JSX.Element | null {
+  const [targets, ask] = useState<readonly SilenceTarget[] | undefined>();
+  if (!useCanOperate()) return null;
+  return (
+    <div class="actions">
+      <button type="button" aria-label={props.label} onClick={() => ask(props.targets)}>
+        {props.word}
+      </button>
+      {targets !== undefined && <SilenceDialog targets={targets} onClose={() => ask(undefined)} />}
+    </div>
+  );
 }
 
-function SilenceList({ silences, now }: SilencesProps): JSX.Element {
-  if (silences.length === 0) return <p class="empty">Nothing is silenced.</p>;
-  return (
-    <ul>
-      {silences.map(({ id, pattern, until, reason, by }) => (
-        <li key={id}>
-          <b>{pattern}</b> until {clockText(until, now)}, for another{" "}
-          {ageText(Date.parse(until) - now)}
-          <span class="dim">
-            {" "}
-            {reason} ({by})
-          </span>
-        </li>
-      ))}
-    </ul>
-  );
+/** The alert itself; its runner, where it has but one; and their host. */
+function targetsOfAlert({ id, members }: AlertItem, fleet: FleetData): SilenceTarget[] {
+  const runners = members.flatMap(({ name }) => fleet.runners.get(name) ?? []);
+  const own = runners.length === 0 ? [] : targetsOf(runners);
+  const wanted = runners.length === 1 ? own : own.slice(1);
+  return [{ label: "this alert, whoever joins it", patterns: [`alert:${id}`] }, ...wanted];
 }

@@ -8,6 +8,7 @@ import type { Line } from "./fleet-view.ts";
 import { useAnswer, useShared, useTick } from "./hooks.ts";
 import type { EventItem, FleetData, ListAnswer } from "./items.ts";
 import { placeText } from "./place.ts";
+import { SelectionBar, useSelection } from "./selection-bar.tsx";
 import { changesByRunner } from "./status-strip.ts";
 import type { Change } from "./status-strip.ts";
 
@@ -23,11 +24,13 @@ export function FleetPage(): JSX.Element {
   const { lines, shown } = useArranged();
   const changes = useChanges();
   const { fleet } = useShared();
+  const selection = useSelection();
   return (
     <main class="fleet">
       <h1 class="hidden">Fleet</h1>
       <CountStrip />
       <FilterBar shown={shown} />
+      {selection !== undefined && <SelectionBar selection={selection} lines={lines} />}
       {shown === 0 && fleet.summary !== undefined ? (
         <p class="empty">
           {fleet.runners.size === 0
@@ -35,7 +38,7 @@ export function FleetPage(): JSX.Element {
             : "No runner fits these filters."}
         </p>
       ) : (
-        <FleetTable lines={lines} changes={changes} />
+        <FleetTable lines={lines} changes={changes} selection={selection} />
       )}
     </main>
   );

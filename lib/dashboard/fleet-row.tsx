@@ -25,27 +25,39 @@ interface RowProps extends RowPlace {
   readonly item: RunnerItem;
   readonly changes: readonly Change[] | undefined;
   readonly now: number;
+  /** Undefined where rows can't be selected. */
+  readonly isSelected: boolean | undefined;
+  readonly toggle: ((runner: string) => void) | undefined;
 }
 
 /** Made anew only where something in it is another: most rows are as they were. */
-export function FleetRow({ item, changes, now, ...place }: RowProps): JSX.Element {
+export function FleetRow(props: RowProps): JSX.Element {
+  const { item, changes, now, isSelected, toggle } = props;
   const shared = useShared();
   const seen = sinceText(item.last_heartbeat_at, now);
   const stripNow = Math.floor(now / STRIP_STEP_MS) * STRIP_STEP_MS;
-  const { index, top, isActive } = place;
+  const { index, top, isActive } = props;
   return useMemo(
-    () => rowOf({ item, changes, now: stripNow, ...place }, seen, shared),
-    [item, changes, seen, stripNow, shared, index, top, isActive],
+    () => rowOf({ ...props, now: stripNow }, seen, shared),
+    [item, changes, seen, stripNow, shared, index, top, isActive, isSelected, toggle],
   );
 }
 
-function rowOf({ item, changes, now, ...place }: RowProps, seen: string, shared: Shared) {
+function rowOf(props: RowProps, seen: string, shared: Shared): JSX.Element {
+  const { item, changes, now, isSelected, toggle, ...place } = props;
   const restarts = item.process?.restarts ?? 0;
   const skew = item.clock_skew_ms;
   const strip = stripOf(item, changes ?? NO_CHANGES, { now, lengthMs: HOUR_MS });
   return (
-    <div {...rowAttributes(place)} class={`row line ${place.isActive ? "active" : ""}`}>
+    <div
+      {...rowAttributes(place)}
+      aria-selected={isSelected ?? place.isActive}
+      class={`row line ${place.isActive ? "active" : ""} ${isSelected === true ? "selected" : ""}`}
+    >
       <span role="gridcell" class="c-status">
+        {isSelected !== undefined && (
+          <PickBox runner={item.runner} isSelected={isSelected} toggle={toggle} />
+        )}
         <StatusMark status={item.status} />
       </span>
       <span role="gridcell" class="c-runner">
@@ -77,6 +89,28 @@ function rowOf({ item, changes, now, ...place }: RowProps, seen: string, shared:
         <Strip spans={strip} label={stripLabel(strip.length, item)} />
       </span>
     </div>
+  );
+}
+
+type PickProps = Pick<RowProps, "toggle"> & {
+  readonly runner: string;
+  readonly isSelected: boolean;
+};
+
+function PickBox({ runner, isSelected, toggle }: PickProps): JSX.Element {
+  return (
+    <input
+      type="checkbox"
+      class="pick"
+      tabIndex={-1}
+      aria-label={`Select ${runner}`}
+      checked={isSelected}
+      onChange={(event) => {
+        // It shows what is selected, which may be all that can be.
+        event.currentTarget.checked = isSelected;
+        toggle?.(runner);
+      }}
+    />
   );
 }
 

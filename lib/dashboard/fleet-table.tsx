@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Line } from "./fleet-view.ts";
 import { FleetRow, GroupRow } from "./fleet-row.tsx";
 import { useNarrow, useShared } from "./hooks.ts";
+import type { Selection } from "./selection-bar.tsx";
 import type { Change } from "./status-strip.ts";
 
 const ROW_PX = 34;
@@ -28,9 +29,11 @@ const COLUMNS = [
 interface TableProps {
   readonly lines: readonly Line[];
   readonly changes: ReadonlyMap<string, readonly Change[]>;
+  /** Undefined where rows can't be selected. */
+  readonly selection: Selection | undefined;
 }
 
-export function FleetTable({ lines, changes }: TableProps): JSX.Element {
+export function FleetTable({ lines, changes, selection }: TableProps): JSX.Element {
   const shared = useShared();
   const rowPx = useNarrow() ? NARROW_ROW_PX : ROW_PX;
   const { box, first, count } = useWindow(lines.length, rowPx);
@@ -48,6 +51,11 @@ export function FleetTable({ lines, changes }: TableProps): JSX.Element {
       shared.go({ page: { name: "runner", runner: active } });
       return;
     }
+    if ((event.key === " " || event.key === "x") && event.target === box.current) {
+      event.preventDefault();
+      if (active !== undefined) selection?.toggle(active);
+      return;
+    }
     const to = targetOf(event.key, activeIndex, { last: lines.length - 1, page: count });
     if (to === undefined) return;
     event.preventDefault();
@@ -61,6 +69,7 @@ export function FleetTable({ lines, changes }: TableProps): JSX.Element {
       class="table"
       role="grid"
       aria-label="Runners"
+      aria-multiselectable={selection !== undefined}
       aria-rowcount={lines.length + 1}
       aria-colcount={COLUMNS.length}
       aria-activedescendant={isActiveShown ? `row-${activeIndex}` : undefined}
@@ -68,13 +77,7 @@ export function FleetTable({ lines, changes }: TableProps): JSX.Element {
       ref={box}
       onKeyDown={onKeyDown}
     >
-      <div role="row" class="row head" aria-rowindex={1}>
-        {COLUMNS.map((name) => (
-          <span key={name} role="columnheader">
-            {name}
-          </span>
-        ))}
-      </div>
+      <TableHead />
       <div class="rows" role="rowgroup" style={{ height: `${lines.length * rowPx}px` }}>
         {shownLines.map((line, offset) => {
           const index = first + offset;
@@ -90,11 +93,25 @@ export function FleetTable({ lines, changes }: TableProps): JSX.Element {
               item={shared.fleet.runners.get(runner) ?? line.item}
               changes={changes.get(runner)}
               now={shared.fleet.now()}
+              isSelected={selection?.has(runner)}
+              toggle={selection?.toggle}
               {...place}
             />
           );
         })}
       </div>
+    </div>
+  );
+}
+
+function TableHead(): JSX.Element {
+  return (
+    <div role="row" class="row head" aria-rowindex={1}>
+      {COLUMNS.map((name) => (
+        <span key={name} role="columnheader">
+          {name}
+        </span>
+      ))}
     </div>
   );
 }

@@ -5,6 +5,7 @@ export const HELP_ID = "help";
 const KEYS: readonly (readonly [key: string, does: string])[] = [
   ["/", "search"],
   ["↑ ↓ or k j", "move in the table; Enter opens a runner"],
+  ["x or Space", "select a runner, for orders and silences"],
   ["Home End PgUp PgDn", "move further"],
   ["1 2 3 4", "fleet, events, alerts, pipeline"],
   ["n", "back to now"],

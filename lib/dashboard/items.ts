@@ -55,6 +55,8 @@ export interface RunnerItem {
     readonly last_failure_reason: string | null;
     readonly cooldown_until: string | null;
   };
+  /** What the fleet file says of it. */
+  readonly desired: { readonly driver: string } | null;
 }
 
 export interface Counts {

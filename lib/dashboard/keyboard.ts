@@ -21,6 +21,8 @@ function isWriting(target: EventTarget | null): boolean {
 export function listenToKeys(shared: Shared): () => void {
   const onKey = (event: KeyboardEvent): void => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // What is beneath a dialog does not move.
+    if (document.querySelector("dialog[open]") !== null) return;
     if (event.key === "Escape" && event.target === document.getElementById(SEARCH_ID)) {
       document.getElementById(TABLE_ID)?.focus();
       return;

@@ -5,6 +5,7 @@ import { HistoryGraphs } from "./history-graphs.tsx";
 import { placeOf, useAnswer, useShared, useTick } from "./hooks.ts";
 import type { EventItem, ListAnswer, RunnerItem } from "./items.ts";
 import { HealthMark, Link, StatusMark } from "./marks.tsx";
+import { RunnerActions } from "./runner-actions.tsx";
 import { BeatTable, ProcessTable } from "./runner-tables.tsx";
 import { clockText, figureText, sinceText, skewText } from "./text.ts";
 
@@ -24,8 +25,10 @@ export function RunnerPage({ runner }: { readonly runner: string }): JSX.Element
       </p>
       <h1>
         {runner} {item !== undefined && <StatusMark status={item.status} />}
+        {item?.paused === true && <em class="flag">paused</em>}
       </h1>
       {!isKnown && <p class="trouble">No such runner is in the fleet at this moment.</p>}
+      {item !== undefined && <RunnerActions item={item} />}
       {item !== undefined && <Facts item={item} now={shared.fleet.now()} />}
       <ExplainPart runner={runner} />
       <HistoryGraphs runner={runner} />

@@ -4,8 +4,9 @@ import { AlertBook } from "../../lib/core/alert-book.ts";
 import type { Look } from "../../lib/core/alert-book.ts";
 import { DEFAULT_RULES, rulesWith } from "../../lib/core/alert-rules.ts";
 import { alertBody, MAX_NAMED_MEMBERS, parseAlertRecord } from "../../lib/core/alert.ts";
-import type { Alert, Silence } from "../../lib/core/alert.ts";
+import type { Alert } from "../../lib/core/alert.ts";
 import { runnerTroubles } from "../../lib/core/alert-troubles.ts";
+import type { Silence } from "../../lib/core/silence.ts";
 import type { RunnerCondition, Trouble } from "../../lib/core/alert-troubles.ts";
 
 const T = 1_700_000_000_000;

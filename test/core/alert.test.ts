@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { alertBody, parseAlertRecord, silenceBody } from "../../lib/core/alert.ts";
-import type { Alert, AlertRecord, Silence } from "../../lib/core/alert.ts";
+import type { Alert, AlertRecord } from "../../lib/core/alert.ts";
+import type { Silence } from "../../lib/core/silence.ts";
 import type { AlertRow, SilenceRow } from "../../lib/store/alert-tables.ts";
 import { alert as alertFold } from "../../projections/alert.ts";
 import type { AlertsMessage } from "../../projections/projection.ts";

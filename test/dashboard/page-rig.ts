@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { waitFor } from "../support/wait-for.ts";
 import { BROWSER_MS, openBrowser } from "./browser.ts";
 import { processOf, startParts } from "./running-parts.ts";
-import type { RunningParts } from "./running-parts.ts";
+import type { PartsOptions, RunningParts } from "./running-parts.ts";
 
 export const ENDED = "process/bidder/default";
 const RUNNERS = [
@@ -33,12 +33,12 @@ export interface PageRig {
 }
 
 /** Starts the rig before the file's first test and ends it after the last. */
-export function pageRig(): () => PageRig {
+export function pageRig(options: PartsOptions = {}): () => PageRig {
   let rig: PageRig | undefined;
   let browser: Browser | undefined;
   const faults: string[] = [];
   beforeAll(async () => {
-    const opened = await Promise.all([openBrowser(), startParts()]);
+    const opened = await Promise.all([openBrowser(), startParts(options)]);
     browser = opened[0];
     const [, parts] = opened;
     rig = {
@@ -89,7 +89,7 @@ async function tellTheFleet(parts: RunningParts): Promise<string> {
   }
   const first = await waitFor(async () => {
     const { online, time } = await summaryOf(parts);
-    return online === RUNNERS.length && time;
+    return online >= RUNNERS.length && time;
   });
   // The moment must be clear of the last heartbeat.
   const allOnlineAt = await waitFor(async () => {

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -32,9 +33,11 @@ const HOST = "edge-1";
 
 export interface PartsOptions {
   readonly env?: Readonly<Record<string, string>>;
+  /** A fleet file's text: an enforcer runs it. */
+  readonly fleet?: string;
 }
 
-export async function startParts({ env = {} }: PartsOptions = {}): Promise<RunningParts> {
+export async function startParts({ env = {}, fleet }: PartsOptions = {}): Promise<RunningParts> {
   const nats = await startNatsServer();
   const port = await freePort();
   const folder = makeTempDir("page");
@@ -46,6 +49,7 @@ export async function startParts({ env = {} }: PartsOptions = {}): Promise<Runni
     HEARTBEAT_ONLINE_SEC: "600",
     HEARTBEAT_STALE_SEC: "1200",
     HEARTBEAT_OFFLINE_SEC: "2400",
+    ...(fleet === undefined ? {} : fleetSettings(folder, fleet)),
     ...env,
   };
   const children = new Map<string, ChildProcess>();
@@ -58,7 +62,8 @@ export async function startParts({ env = {} }: PartsOptions = {}): Promise<Runni
   const untilReady = async (): Promise<void> => {
     await waitFor(async () => (await fetch(`${url}/readyz`)).ok, { what: "the API is ready" });
   };
-  for (const name of ["projector", "sentinel", "api"]) start(name);
+  const enforcers = fleet === undefined ? [] : ["enforcer"];
+  for (const name of ["projector", "sentinel", "api", ...enforcers]) start(name);
   await untilReady();
   const nc = await connect({ servers: nats.url });
   return {
@@ -79,6 +84,12 @@ export async function startParts({ env = {} }: PartsOptions = {}): Promise<Runni
       await Promise.all([...children.values()].map(end));
     },
   };
+}
+
+function fleetSettings(folder: string, fleet: string): Record<string, string> {
+  const file = join(folder, "fleet.yaml");
+  writeFileSync(file, fleet);
+  return { RUNBEAT_FLEET: file, ENFORCER_LOCK_FILE: join(folder, "enforcer.lock") };
 }
 
 export function processOf(runner: string): { host: string; pid: number; started_at: number } {
