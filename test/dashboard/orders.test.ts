@@ -6,6 +6,8 @@ import { waitFor } from "../support/wait-for.ts";
 import { pageRig } from "./page-rig.ts";
 
 const KEY = "operate-1";
+/** An enforcer ends and starts processes, beside a browser on a busy machine. */
+const TEST_MS = 60_000;
 /** Two that an enforcer runs, and one that nobody does. */
 const A = "process/a/default";
 const B = "process/b/default";
@@ -42,7 +44,7 @@ async function itemOf(runner: string): Promise<{ paused: boolean; process: { pid
   return (await answer.json()) as { paused: boolean; process: { pid: number } };
 }
 
-describe("orders on a runner's page", () => {
+describe("orders on a runner's page", { timeout: TEST_MS }, () => {
   it("say what they will do, ask for the key once, and tell what was done", async () => {
     const page = await openRunner(A);
     const before = (await itemOf(A)).process.pid;
@@ -81,7 +83,7 @@ describe("orders on a runner's page", () => {
   });
 });
 
-describe("orders for the rows that are selected", () => {
+describe("orders for the rows that are selected", { timeout: TEST_MS }, () => {
   it("go to those that can take them, chosen with keys alone", async () => {
     const page = await rig().open("/?sort=runner");
     await page.getByRole("link", { name: A }).waitFor();
@@ -110,7 +112,7 @@ describe("orders for the rows that are selected", () => {
   });
 });
 
-describe("silences on the page", () => {
+describe("silences on the page", { timeout: TEST_MS }, () => {
   it("of an alert are made there, shown with the time that is left, and lifted", async () => {
     const { parts } = rig();
     const now = Date.now();
@@ -185,7 +187,7 @@ async function violations(page: Page): Promise<unknown[]> {
   return found.map(({ id, nodes }) => [id, nodes[0]?.html]);
 }
 
-describe("dialogs for everybody", () => {
+describe("dialogs for everybody", { timeout: TEST_MS }, () => {
   const looks = [
     ["light, on a desk", { colorScheme: "light" }],
     ["dark, on a phone", { colorScheme: "dark", viewport: { width: 360, height: 740 } }],
