@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { locateFfmpeg } from "../lib/ffmpeg/locate.ts";
 import { describePortHolder } from "../lib/nats/server/port-holder.ts";
 import { diskOf } from "../lib/nats/server/store-folder.ts";
-import { bytesText } from "../lib/terminal/amount.ts";
+import { bytesText } from "../lib/core/amount.ts";
 import type { Context } from "./context.ts";
 import { fail, failed, ok, warn } from "./doctor-check.ts";
 import type { Check } from "./doctor-check.ts";

@@ -3,7 +3,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { connectNats } from "../lib/nats/connect.ts";
 import { ASYNC_PERSIST_VERSION, isAtLeast, openJetStream } from "../lib/nats/jetstream.ts";
 import { inspectStreams } from "../lib/nats/stream-inspection.ts";
-import { bytesText } from "../lib/terminal/amount.ts";
+import { bytesText } from "../lib/core/amount.ts";
 import type { Context } from "./context.ts";
 import { fail, failed, ok, warn } from "./doctor-check.ts";
 import type { Check } from "./doctor-check.ts";

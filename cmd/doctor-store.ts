@@ -4,7 +4,7 @@ import type { CheckpointView } from "../lib/core/read-models.ts";
 import { openReadOnly } from "../lib/store/open.ts";
 import type { SqliteDatabase } from "../lib/store/open.ts";
 import { checkpointReader } from "../lib/store/read-checkpoints.ts";
-import { bytesText } from "../lib/terminal/amount.ts";
+import { bytesText } from "../lib/core/amount.ts";
 import type { Context } from "./context.ts";
 import { fail, failed, ok, warn } from "./doctor-check.ts";
 import type { Check } from "./doctor-check.ts";

@@ -12,7 +12,7 @@ import { connectNats } from "../lib/nats/connect.ts";
 import { openJetStream } from "../lib/nats/jetstream.ts";
 import { exportStreams, installationNow } from "../lib/operator/export-streams.ts";
 import type { ExportReport } from "../lib/operator/export-streams.ts";
-import { bytesText, countText } from "../lib/terminal/amount.ts";
+import { bytesText, countText } from "../lib/core/amount.ts";
 import { tableLines } from "../lib/terminal/table.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
 import type { TerminalLooks } from "../lib/terminal/style.ts";

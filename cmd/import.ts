@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { AppError } from "../lib/core/errors.ts";
-import { countText } from "../lib/terminal/amount.ts";
+import { countText } from "../lib/core/amount.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { checkFile, importInto } from "./import-into.ts";

@@ -6,7 +6,7 @@ import { formatTimeOrNull } from "../lib/core/time.ts";
 import { connectNats } from "../lib/nats/connect.ts";
 import { purgeOlderThan } from "../lib/nats/purge.ts";
 import type { PurgeReport, PurgeWhat } from "../lib/nats/purge.ts";
-import { bytesText, countText } from "../lib/terminal/amount.ts";
+import { bytesText, countText } from "../lib/core/amount.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { natsOptions } from "./nats-options.ts";

@@ -3,7 +3,7 @@ import { isUtf8 } from "node:buffer";
 import { redact } from "../lib/core/redact.ts";
 import { formatTime } from "../lib/core/time.ts";
 import type { QuarantineEntry, QuarantineItem } from "../lib/operator/quarantine-reading.ts";
-import { bytesText, countText } from "../lib/terminal/amount.ts";
+import { bytesText, countText } from "../lib/core/amount.ts";
 import type { TerminalLooks } from "../lib/terminal/style.ts";
 import { harmless, tableLines } from "../lib/terminal/table.ts";
 

@@ -12,7 +12,7 @@ import { readQuarantine } from "../lib/operator/quarantine-reading.ts";
 import type { QuarantineContext, QuarantineItem } from "../lib/operator/quarantine-reading.ts";
 import { QuarantineDesk } from "../lib/operator/quarantine-resolving.ts";
 import type { Mended, PutBack } from "../lib/operator/quarantine-resolving.ts";
-import { countText } from "../lib/terminal/amount.ts";
+import { countText } from "../lib/core/amount.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
 import { harmless } from "../lib/terminal/table.ts";
 import { openContext } from "./context.ts";

@@ -2,7 +2,7 @@
 import type { Difference } from "../lib/operator/compare-rows.ts";
 import type { LaneReport } from "../lib/operator/compare-lanes.ts";
 import type { RebuildProgress, RebuildReport } from "../lib/operator/rebuild.ts";
-import { countText } from "../lib/terminal/amount.ts";
+import { countText } from "../lib/core/amount.ts";
 import { lagText } from "../lib/terminal/duration.ts";
 
 /** Differences printed per table; `--json` has them all. */

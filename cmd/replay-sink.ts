@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { messageJson } from "../lib/operator/replay-json.ts";
 import type { Republisher } from "../lib/operator/republisher.ts";
 import type { MergedMessage } from "../lib/operator/stream-feed.ts";
-import { countText } from "../lib/terminal/amount.ts";
+import { countText } from "../lib/core/amount.ts";
 import type { ReplayLines } from "../lib/terminal/replay-line.ts";
 import type { Context } from "./context.ts";
 

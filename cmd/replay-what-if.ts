@@ -19,7 +19,7 @@ import { openStateAt } from "../lib/operator/state-at.ts";
 import type { StateAt } from "../lib/operator/state-at.ts";
 import { whatIf } from "../lib/operator/what-if.ts";
 import type { WhatIfReport } from "../lib/operator/what-if.ts";
-import { countText } from "../lib/terminal/amount.ts";
+import { countText } from "../lib/core/amount.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
 import { whatIfLines } from "../lib/terminal/what-if-text.ts";
 import { projections } from "../projections/index.ts";

@@ -7,7 +7,7 @@ import { describeStreams } from "../lib/nats/stream-report.ts";
 import type { ConsumerLag, StreamDescription } from "../lib/nats/stream-report.ts";
 import { openReadOnly } from "../lib/store/open.ts";
 import { checkpointReader } from "../lib/store/read-checkpoints.ts";
-import { bytesText, countText, spanText } from "../lib/terminal/amount.ts";
+import { bytesText, countText, spanText } from "../lib/core/amount.ts";
 import { ageText } from "../lib/terminal/duration.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
 import type { TerminalLooks } from "../lib/terminal/style.ts";

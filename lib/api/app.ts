@@ -33,6 +33,7 @@ import { addRunnerRoutes } from "./runners.ts";
 import { SAFETY_HEADERS } from "./safety-headers.ts";
 import { addSilenceRoutes } from "./silences.ts";
 import type { StreamAccess } from "./stream-access.ts";
+import { addStreamRoutes } from "./streams.ts";
 import { addSummaryRoutes } from "./summary.ts";
 import { addTimelineRoutes } from "./timeline.ts";
 import { addUserProjectionRoutes } from "./user-projections.ts";
@@ -113,6 +114,7 @@ function addRoutes(api: Api): void {
   addOrderRoutes(api);
   addIngestRoutes(api);
   addHealthRoutes(api);
+  addStreamRoutes(api);
   addMetricRoutes(api);
   addOpenApiRoute(api);
   addReferencePage(api);

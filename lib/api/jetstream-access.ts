@@ -1,5 +1,6 @@
 import { jetstream, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
 import type { JetStreamClient, JetStreamManager, StreamInfo } from "@nats-io/jetstream";
+import { millis } from "@nats-io/transport-node";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { AppError, messageOf } from "../core/errors.ts";
 import { importOf } from "../core/imported-stream.ts";
@@ -127,7 +128,27 @@ async function infoOf(jsm: JetStreamManager, name: string): Promise<StreamInfo |
 }
 
 function stateOf({ config, created, state }: StreamInfo): StreamState {
-  return { stream: config.name, created, lastSeq: state.last_seq };
+  const isEmpty = state.messages === 0;
+  return {
+    stream: config.name,
+    created,
+    lastSeq: state.last_seq,
+    holds: {
+      messages: state.messages,
+      bytes: state.bytes,
+      firstSeq: state.first_seq,
+      firstTime: isEmpty ? null : Date.parse(state.first_ts),
+      lastTime: isEmpty ? null : Date.parse(state.last_ts),
+      maxAgeSec: config.max_age > 0 ? millis(config.max_age) / 1_000 : null,
+      maxBytes: limitOf(config.max_bytes),
+      maxMessages: limitOf(config.max_msgs),
+    },
+  };
+}
+
+/** -1 is how the server writes "no limit". */
+function limitOf(value: number): number | null {
+  return value > 0 ? value : null;
 }
 
 /** Works with a connection as soon as there is one. */

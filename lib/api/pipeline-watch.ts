@@ -12,6 +12,22 @@ export interface StreamState {
   /** As the server writes it. */
   readonly created: string;
   readonly lastSeq: number;
+  /** Undefined of a moment that is past. */
+  readonly holds?: StreamHolding;
+}
+
+/** What a stream holds and may hold; null is no limit, and a time that an empty stream has not. */
+export interface StreamHolding {
+  readonly messages: number;
+  /** On disk. */
+  readonly bytes: number;
+  readonly firstSeq: number;
+  /** Epoch ms. */
+  readonly firstTime: number | null;
+  readonly lastTime: number | null;
+  readonly maxAgeSec: number | null;
+  readonly maxBytes: number | null;
+  readonly maxMessages: number | null;
 }
 
 /** One answer of the server. */

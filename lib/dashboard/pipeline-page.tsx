@@ -3,6 +3,9 @@ import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
 import { useAnswer, useShared, useTick } from "./hooks.ts";
 import type { ProjectionItem, SummaryItem } from "./items.ts";
+import { ratesOf } from "./rates.ts";
+import type { Sample } from "./rates.ts";
+import { StreamTable } from "./stream-table.tsx";
 import { ageText, figureText } from "./text.ts";
 
 interface HealthAnswer {
@@ -22,8 +25,6 @@ interface HealthAnswer {
 }
 
 const ASK_EVERY_MS = 2_000;
-/** A rate is taken over this long. */
-const RATE_MS = 10_000;
 
 export function PipelinePage(): JSX.Element {
   useTick(1_000);
@@ -37,8 +38,10 @@ export function PipelinePage(): JSX.Element {
       <p class="dim">
         {place.at === undefined
           ? `Runbeat ${health.answer?.version ?? ""}`
-          : "The read models are those of then, the parts and rates those of now."}
+          : "The read models are those of then; streams, parts and rates are those of now."}
       </p>
+      <h2>Streams</h2>
+      <StreamTable />
       <h2>Read models</h2>
       <div class="scroll" tabIndex={0} role="region" aria-label="Read models">
         <table>
@@ -133,26 +136,11 @@ function isProjection(name: string): boolean {
   return name.startsWith("projection:");
 }
 
-interface Sample {
-  readonly at: number;
-  readonly seqs: ReadonlyMap<string, number>;
-}
-
-/** Messages a second of each projection, from how far it was a few seconds ago. */
+/** Messages a second of each projection. */
 function useRates(summary: SummaryItem | undefined): ReadonlyMap<string, number> {
-  const samples = useRef<Sample[]>([]);
-  if (summary === undefined) return new Map();
-  const at = Date.parse(summary.as_of.time);
-  const seqs = new Map(summary.projections.map(({ name, seq }) => [name, seq]));
-  const kept = samples.current.filter((sample) => at - sample.at <= RATE_MS && sample.at < at);
-  samples.current = [...kept, { at, seqs }];
-  const [first] = kept;
-  if (first === undefined) return new Map();
-  const spanSec = (at - first.at) / 1_000;
-  return new Map(
-    [...seqs].map(([name, seq]) => [
-      name,
-      Math.max(0, (seq - (first.seqs.get(name) ?? seq)) / spanSec),
-    ]),
-  );
+  const samples = useRef<readonly Sample[]>([]);
+  const seqs = new Map(summary?.projections.map(({ name, seq }) => [name, seq]));
+  const [rates, kept] = ratesOf(samples.current, summary?.as_of.time, seqs);
+  samples.current = kept;
+  return rates;
 }

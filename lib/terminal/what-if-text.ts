@@ -1,6 +1,6 @@
 /** A what-if's report for people. */
 import type { Tally, WhatIfExample, WhatIfTotals } from "../core/what-if-comparison.ts";
-import { countText } from "./amount.ts";
+import { countText } from "../core/amount.ts";
 import { paint } from "./style.ts";
 import type { Colour, TerminalLooks } from "./style.ts";
 import { fit, tableLines } from "./table.ts";

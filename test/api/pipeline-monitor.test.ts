@@ -76,6 +76,12 @@ describe("the monitor, on a real server", () => {
     await foldedUpTo(seq);
     await waitFor(() => !isBlind());
     expect(monitor.moment().view.lastBlind).toBeNull();
+    const heartbeats = () => monitor.streams().find(({ stream }) => stream === STREAM);
+    await waitFor(() => heartbeats()?.holds?.messages === 1);
+    expect(heartbeats()?.holds).toMatchObject({
+      firstSeq: seq,
+      maxBytes: expect.any(Number) as number,
+    });
   });
 
   it("freezes the clock when NATS goes, is blind after three seconds, and remembers it", async () => {

@@ -28,6 +28,7 @@ const READ_ROUTES = [
   "/api/v1/summary",
   "/api/v1/timeline",
   "/api/v1/quarantine",
+  "/api/v1/streams",
   "/metrics",
   "/metrics/runners",
   "/openapi.json",

@@ -34,6 +34,8 @@ describe("the other pages", () => {
     await page.getByRole("row", { name: /^latest_heartbeat/ }).waitFor();
     await page.getByRole("row", { name: /^nats connection ✓ well/ }).waitFor();
     expect(await page.getByRole("row", { name: /^timeline/ }).count()).toBe(1);
+    const beats = page.getByRole("row", { name: /^RUNBEAT_HEARTBEATS/ });
+    expect(await beats.textContent()).toMatch(/HEARTBEATS5.* of .*iB, 0%.* ago24 h/);
   });
 });
 

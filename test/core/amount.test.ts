@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bytesText, countText, spanText } from "../../lib/terminal/amount.ts";
+import { bytesText, countText, spanText } from "../../lib/core/amount.ts";
 
 test.each([
   [0, "0 B"],
