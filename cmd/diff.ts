@@ -6,12 +6,12 @@ import type {
   ComparedProcess,
   ComparedRunner,
 } from "../lib/core/fleet-difference.ts";
-import { requireMoment } from "../lib/core/moment.ts";
 import { formatTime } from "../lib/core/time.ts";
 import { differenceScreen } from "../lib/terminal/difference-screen.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
+import { fleetMoment } from "./fleet-moment.ts";
 import { fetchAll } from "./fleet-pages.ts";
 import type { ReadApi } from "./read-api.ts";
 import { withSomeApi } from "./some-api.ts";
@@ -38,25 +38,27 @@ export function command(): Command {
     )
     .action(async (options: Options, self: Command) => {
       const context = openContext(self);
-      const now = Date.now();
-      const from = requireMoment("--from", options.from, now);
-      const to = requireMoment("--to", options.to, now);
-      if (from > to) {
-        const detail = `${formatTime(from)} is later than ${formatTime(to)}: turn them round`;
-        throw new AppError("invalid", `--from and --to: ${detail}`);
-      }
       await withSomeApi(context, options.url, async (api) => {
-        await show(context, options, api, { from, to });
+        await show(context, options, api, await spanOf(options, api));
       });
     });
 }
 
-async function show(
-  context: Context,
-  options: Options,
-  api: ReadApi,
-  span: { readonly from: number; readonly to: number },
-): Promise<void> {
+interface Span {
+  /** Epoch ms. */
+  readonly from: number;
+  readonly to: number;
+}
+
+async function spanOf(options: Options, api: ReadApi): Promise<Span> {
+  const from = await fleetMoment(api, "--from", options.from);
+  const to = await fleetMoment(api, "--to", options.to);
+  if (from <= to) return { from, to };
+  const detail = `${formatTime(from)} is later than ${formatTime(to)}: turn them round`;
+  throw new AppError("invalid", `--from and --to: ${detail}`);
+}
+
+async function show(context: Context, options: Options, api: ReadApi, span: Span): Promise<void> {
   const before = await fetchFleet(api, span.from);
   const difference = compareFleets(before, await fetchFleet(api, span.to));
   if (options.json === true) {

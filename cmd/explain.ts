@@ -1,11 +1,11 @@
 import { Command } from "commander";
-import { requireMoment } from "../lib/core/moment.ts";
 import { formatTime } from "../lib/core/time.ts";
 import { explainScreen } from "../lib/terminal/explain-screen.ts";
 import type { ShownExplanation } from "../lib/terminal/explain-screen.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
+import { fleetMoment } from "./fleet-moment.ts";
 import { namedRunner } from "./named-runner.ts";
 import { withSomeApi } from "./some-api.ts";
 
@@ -34,9 +34,10 @@ export function command(): Command {
 }
 
 async function run(context: Context, id: string, options: Options): Promise<void> {
-  const at = options.at === undefined ? "" : requireMoment("--at", options.at, Date.now());
-  const query = new URLSearchParams(at === "" ? {} : { at: formatTime(at) });
+  const { at } = options;
   const shown = await withSomeApi(context, options.url, async (api) => {
+    const moment = at === undefined ? undefined : await fleetMoment(api, "--at", at);
+    const query = new URLSearchParams(moment === undefined ? {} : { at: formatTime(moment) });
     const runner = await namedRunner(api, id, query);
     const path = `/api/v1/runners/${runner}/explain?${query.toString()}`;
     return (await api.get(path)) as ShownExplanation;
@@ -50,5 +51,5 @@ async function run(context: Context, id: string, options: Options): Promise<void
     columns: process.stdout.columns,
     environment: context.environment,
   });
-  process.stdout.write(explainScreen(shown, looks, at !== ""));
+  process.stdout.write(explainScreen(shown, looks, at !== undefined));
 }

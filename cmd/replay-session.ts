@@ -14,6 +14,8 @@ export interface ReplayOptions {
   readonly sink: ReplaySink;
   readonly pace: ReplayPace;
   readonly keys: ReplayKeys | undefined;
+  /** What the installation showed as now when the replay began, epoch ms. */
+  readonly nowMs: number;
   /** Ends when nothing is left to read, though the reader would go on. */
   readonly endsCaughtUp: boolean;
   readonly signal: AbortSignal;
@@ -154,9 +156,10 @@ class ReplaySession {
 
   /** Spans count from where the replay is: `-5m` and `+5m`. */
   #jumpTarget(text: string): RangeEnd {
-    const here = this.#options.pace.momentAt(performance.now()) ?? Date.now();
+    const { pace, nowMs } = this.#options;
+    const here = pace.momentAt(performance.now()) ?? nowMs;
     const span = /^[+-]\d/.test(text) ? parseMoment(`-${text.slice(1)}`, here) : undefined;
-    if (span === undefined) return parseRangeEnd("jump", text, Date.now());
+    if (span === undefined) return parseRangeEnd("jump", text, nowMs);
     return { kind: "time", ms: text.startsWith("+") ? 2 * here - span : span };
   }
 

@@ -27,6 +27,7 @@ import type { ChangedSetting } from "./replay-what-if.ts";
 import { jsonSink, lineSink, republishSink } from "./replay-sink.ts";
 import type { ReplaySink } from "./replay-sink.ts";
 import { prefixesOf } from "./stream-options.ts";
+import { installationNow } from "../lib/operator/export-streams.ts";
 import { untilStopped } from "./until-stopped.ts";
 
 interface Options {
@@ -144,8 +145,8 @@ interface Place {
 }
 
 async function run(context: Context, options: Options): Promise<void> {
-  const nowMs = Date.now();
-  const ends = rangeEnds(options, nowMs);
+  // What is no time is said before anything is asked.
+  rangeEnds(options, Date.now());
   const choice = choiceOf(options);
   if (options.toSubjectPrefix !== undefined) checkPrefix(options.toSubjectPrefix);
   checkWhatIf(options);
@@ -156,6 +157,8 @@ async function run(context: Context, options: Options): Promise<void> {
     const nc = await connectNats(natsOptions(context, "runbeat replay"));
     closers.push("NATS", async () => await nc.close());
     const place = { nc, jsm: await openJetStream(nc) };
+    const nowMs = await installationNow(place.jsm, prefixesOf(context.settings));
+    const ends = rangeEnds(options, nowMs);
     const reading = { ...(await readingOf(context, options, place, ends)), choice };
     if (options.whatIf !== undefined) {
       const { signal } = stopping;
@@ -170,6 +173,7 @@ async function run(context: Context, options: Options): Promise<void> {
       reading,
       sink,
       keys,
+      nowMs,
       pace: new ReplayPace(options.speed),
       endsCaughtUp: options.untilCaughtUp === true && options.follow !== true,
       signal: stopping.signal,

@@ -1,6 +1,5 @@
 import { Command } from "commander";
 import { AppError } from "../lib/core/errors.ts";
-import { requireMoment } from "../lib/core/moment.ts";
 import { formatTime } from "../lib/core/time.ts";
 import { statusScreen } from "../lib/terminal/status-screen.ts";
 import type { ShownSummary } from "../lib/terminal/status-screen.ts";
@@ -9,8 +8,8 @@ import { terminalLooks } from "../lib/terminal/style.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { addFilterOptions, fetchAll, filterQuery, filterText } from "./fleet-pages.ts";
+import { fleetMoment } from "./fleet-moment.ts";
 import type { AsOf, FleetFilter } from "./fleet-pages.ts";
-
 import type { ReadApi } from "./read-api.ts";
 import { withSomeApi } from "./some-api.ts";
 
@@ -37,8 +36,8 @@ export function command(): Command {
     )
     .action(async (options: Options, self: Command) => {
       const context = openContext(self);
-      const at = requireMoment("--at", options.at, Date.now());
       await withSomeApi(context, options.url, async (api) => {
+        const at = await fleetMoment(api, "--at", options.at);
         await show(context, options, await fetchState(api, options, at));
       });
     });

@@ -1,10 +1,10 @@
 import { Command, Option } from "commander";
 import { AppError } from "../lib/core/errors.ts";
-import { requireMoment } from "../lib/core/moment.ts";
 import { terminalLooks } from "../lib/terminal/style.ts";
 import { FIRST_VIEW, SORT_KEYS } from "../lib/terminal/top-view.ts";
 import type { SortKey, TopView } from "../lib/terminal/top-view.ts";
 import { openContext } from "./context.ts";
+import { fleetMoment } from "./fleet-moment.ts";
 import type { Context } from "./context.ts";
 import { createLog } from "./log.ts";
 import { apiUrl } from "./read-api.ts";
@@ -45,8 +45,11 @@ export function command(): Command {
 async function run(context: Context, options: Options): Promise<void> {
   const { output, url } = options;
   if (output !== undefined) {
-    const view = viewOf(options);
-    const text = await withSomeApi(context, url, async (api) => await topOnce(api, view, output));
+    const text = await withSomeApi(
+      context,
+      url,
+      async (api) => await topOnce(api, await viewOf(options, api), output),
+    );
     process.stdout.write(text);
     return;
   }
@@ -59,14 +62,15 @@ async function run(context: Context, options: Options): Promise<void> {
   // A log line would be written across the screen.
   const quiet = { ...context, log: createLog("silent", "top") };
   await withSomeApi(quiet, url, async (api) => {
+    const view = await viewOf(options, api);
     // What can't be reached at all is said before the screen is taken.
     await api.get("/api/v1/summary");
-    await runTop({ ...terminalOptions(context, options, api), view: viewOf(options) });
+    await runTop({ ...terminalOptions(context, options, api), view });
   });
 }
 
-function viewOf({ query, sort, at }: Options): TopView {
-  const moment = at === undefined ? undefined : requireMoment("--at", at, Date.now());
+async function viewOf({ query, sort, at }: Options, api: ReadApi): Promise<TopView> {
+  const moment = at === undefined ? undefined : await fleetMoment(api, "--at", at);
   return { ...FIRST_VIEW, filter: query ?? "", sort, at: moment };
 }
 

@@ -30,6 +30,11 @@ export function parseMoment(text: string, nowMs: number): number | undefined {
   return before(trimmed, nowMs) ?? timeOfDay(trimmed, nowMs) ?? parseTime(withSeconds(trimmed));
 }
 
+/** Whether the text stands for another moment at another time. */
+export function isRelativeMoment(text: string): boolean {
+  return parseMoment(text, MAX_EPOCH_MS) !== parseMoment(text, MAX_EPOCH_MS - DAY_MS);
+}
+
 /**
  * The same for a flag or a parameter that somebody gave.
  * @param name what the text was given for: `--at`.

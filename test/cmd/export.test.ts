@@ -47,6 +47,19 @@ test("an export opens with one command, as it stood then, and can be exported ag
   expect(status.stdout).toContain(`PAST as it was at ${END}`);
   const top = await runCommand(["top", "-o", "json", ...at], options);
   expect(JSON.parse(top.stdout)).toMatchObject({ as_of: { time: END, is_past: true } });
+  const diff = await runCommand(["diff", "--from", "-9m59s", ...at], options);
+  expect(diff.stderr).toBe("");
+  const state = await runCommand(["state", "--at", "-5m", ...at], options);
+  expect(state.stdout).toContain(`as it was at ${new Date(FROM + 300_000).toISOString()}`);
+  const early = await runCommand(["state", "--at", "-11m", ...at], options);
+  expect(early.stderr).toContain("it is known what was from 2026-01-05T00:00:");
+  const replayed = await runCommand(["replay", "--from", "-10s", "--json", ...at], options);
+  const times = replayed.stdout
+    .trim()
+    .split("\n")
+    .map((line) => (JSON.parse(line) as { time: string }).time);
+  expect(times.length).toBeGreaterThan(10);
+  expect(times.every((time) => time > new Date(FROM + 589_000).toISOString())).toBe(true);
   const verify = await runCommand(["verify", ...at], options);
   expect(verify).toMatchObject({
     code: 0,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseMoment, requireMoment } from "../../lib/core/moment.ts";
+import { isRelativeMoment, parseMoment, requireMoment } from "../../lib/core/moment.ts";
 
 const NOW = Date.UTC(2026, 0, 31, 12, 0, 0);
 const at = (text: string) => {
@@ -42,6 +42,17 @@ describe("a moment as people write it", () => {
   ])("refuses %j", (text) => {
     expect(at(text)).toBeUndefined();
   });
+
+  it.each(["now", "-15m", "2h ago", "03:12"])("%j is another moment at another time", (text) => {
+    expect(isRelativeMoment(text)).toBe(true);
+  });
+
+  it.each(["2026-01-31T03:12:00Z", "2026-01-31", "1769829120000"])(
+    "%j is always the same",
+    (text) => {
+      expect(isRelativeMoment(text)).toBe(false);
+    },
+  );
 
   it("says what is allowed where a flag holds none", () => {
     expect(requireMoment("--at", "now", NOW)).toBe(NOW);
