@@ -1,22 +1,30 @@
 /** One client of the live stream: what it wants, how far it has come, and its socket. */
 import type { ServerResponse } from "node:http";
-import type { LiveEntry, LiveLog } from "./live-log.ts";
+import type { Socket } from "node:net";
 import { gzipHeader, gzipPiece } from "./live-frame.ts";
+import type { LivePlace } from "./live-frame.ts";
+import type { LiveSnapshot } from "./live-snapshot.ts";
 
 /** A client that takes nothing for so long is dropped. */
 const STALL_MS = 15_000;
 
-/** The same text for several clients: compressed once, if at all. */
+/** The same text for several clients: encoded once, and compressed once, if at all. */
 export class LiveChunk {
   readonly text: string;
+  private encoded: Buffer | undefined;
   private compressed: Buffer | undefined;
 
   constructor(text: string) {
     this.text = text;
   }
 
+  plain(): Buffer {
+    this.encoded ??= Buffer.from(this.text);
+    return this.encoded;
+  }
+
   gzip(): Buffer {
-    this.compressed ??= gzipPiece(this.text);
+    this.compressed ??= gzipPiece(this.plain());
     return this.compressed;
   }
 }
@@ -37,19 +45,27 @@ export class LiveClient {
   epoch = "";
   /** The summary that was sent last. */
   summary = "";
-  /** Runners of the snapshot that were not sent yet. */
-  snapshot: string[] = [];
+  /** What it begins with, until all of it was sent. */
+  snapshot: LiveSnapshot | undefined;
+  /** Parts of the snapshot that were sent. */
+  partsSent = 0;
   private readonly wish: LiveWish;
   private readonly out: ServerResponse;
+  private readonly socket: Socket;
   private readonly isGzip: boolean;
   private stalledSince: number | undefined;
 
-  constructor(out: ServerResponse, wish: LiveWish, isGzip: boolean) {
+  /**
+   * @param out its head was sent, without a length and not in chunks: the body is what the socket
+   * gets until it ends, so that a piece for many is one buffer and costs each one call.
+   */
+  constructor(out: ServerResponse, socket: Socket, wish: LiveWish, isGzip: boolean) {
     this.out = out;
+    this.socket = socket;
     this.wish = wish;
     this.isGzip = isGzip;
     this.wantsAll = wish.kinds.length === 0 && wish.runners.size === 0;
-    if (isGzip) out.write(gzipHeader());
+    if (isGzip) socket.write(gzipHeader());
   }
 
   /** The only ones it follows; none where it follows others by other marks. */
@@ -65,16 +81,17 @@ export class LiveClient {
 
   /** Whether its socket takes more at present. */
   get isReady(): boolean {
-    return !this.out.writableNeedDrain;
+    return !this.socket.writableNeedDrain;
   }
 
-  /** Whether everything was sent that there is. */
-  isAtHead(log: LiveLog, eventSeq: number): boolean {
-    return this.snapshot.length === 0 && this.version === log.version && this.eventSeq === eventSeq;
+  /** Goes on from there. */
+  moveTo({ version, eventSeq }: Pick<LivePlace, "version" | "eventSeq">): void {
+    this.version = version;
+    this.eventSeq = eventSeq;
   }
 
   write(chunk: LiveChunk): void {
-    this.out.write(this.isGzip ? chunk.gzip() : chunk.text);
+    this.socket.write(this.isGzip ? chunk.gzip() : chunk.plain());
   }
 
   /** Whether it has taken nothing for too long. @param now of a clock that never jumps, ms. */
@@ -82,11 +99,6 @@ export class LiveClient {
     if (this.isReady) this.stalledSince = undefined;
     else this.stalledSince ??= now;
     return this.stalledSince !== undefined && now - this.stalledSince > STALL_MS;
-  }
-
-  /** Those of the changes that it wants. */
-  wanted(entries: readonly LiveEntry[]): readonly LiveEntry[] {
-    return this.wantsAll ? entries : entries.filter(({ runner }) => this.wants(runner));
   }
 
   end(): void {

@@ -44,6 +44,6 @@ export function gzipHeader(): Buffer {
  * One piece of a gzip stream that depends on no piece before it: compressed once, it is sent to
  * any number of clients, whatever each has got so far. Source: zlib manual, Z_FULL_FLUSH.
  */
-export function gzipPiece(text: string): Buffer {
+export function gzipPiece(text: Buffer): Buffer {
   return deflateRawSync(text, { level: 1, finishFlush: constants.Z_FULL_FLUSH });
 }

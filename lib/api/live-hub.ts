@@ -6,13 +6,13 @@
 import { randomUUID } from "node:crypto";
 import { AppError } from "../core/errors.ts";
 import type { Moment, ReadModels } from "../core/read-models.ts";
-import { redactJson } from "../core/redact.ts";
 import { LiveChunk } from "./live-client.ts";
 import type { LiveClient } from "./live-client.ts";
-import { KEEP_ALIVE, frame } from "./live-frame.ts";
-import type { LiveEventName, LivePlace } from "./live-frame.ts";
+import { KEEP_ALIVE } from "./live-frame.ts";
+import type { LivePlace } from "./live-frame.ts";
 import { LiveLog } from "./live-log.ts";
-import type { LiveEntry } from "./live-log.ts";
+import { LivePieces, PART_EVENTS } from "./live-pieces.ts";
+import { LiveSnapshot, PART_RUNNERS } from "./live-snapshot.ts";
 import type { LiveTexts } from "./live-texts.ts";
 import type { PipelineMonitor } from "./pipeline-monitor.ts";
 
@@ -22,14 +22,11 @@ const LOOK_EVERY_MS = 5;
 const STATUSES_EVERY_MS = 100;
 const SUMMARY_EVERY_MS = 1_000;
 const KEEP_ALIVE_MS = 15_000;
-/** Runners that are written to one client at a time: what a full socket still has to hold. */
-const PART_RUNNERS = 1_000;
-const PART_EVENTS = 500;
+const CHECK_EVERY_MS = 1_000;
+/** Clients that begin within this time share one snapshot, and are told what came after it. */
+const SNAPSHOT_SHARED_MS = 1_000;
 /** Whoever has missed more events than these begins anew. */
 const MAX_MISSED_EVENTS = 10_000;
-
-/** Items that are kept at hand for the next client. */
-const MAX_ITEMS = 4_000;
 
 /** How far somebody has come. */
 type Progress = Pick<LivePlace, "version" | "eventSeq">;
@@ -44,19 +41,18 @@ export interface LiveHubOptions {
 export class LiveHub {
   /** Clients that were dropped because they took nothing. */
   dropped = 0;
-  /** Frames that were made, each for one client or for many. */
-  frames = 0;
   private readonly options: LiveHubOptions;
   private readonly clients = new Set<LiveClient>();
   /** Those that follow single runners, by runner: what concerns nobody costs nothing. */
   private readonly followers = new Map<string, Set<LiveClient>>();
   /** Clients that lack something, all but those who wait for nothing but the next change. */
   private readonly behind = new Set<LiveClient>();
-  /** Items of the newest changes, for as long as they are the newest. */
-  private readonly items = new Map<LiveEntry, string | undefined>();
   private readonly name = randomUUID().replaceAll("-", "");
   private beginnings = 1;
   private readonly log = new LiveLog();
+  private readonly pieces: LivePieces;
+  /** What those began with who want all. */
+  private snapshot: { of: LiveSnapshot; madeAt: number } | undefined;
   private seq = 0;
   private eventSeq = 0;
   /** How far everybody is who lacks nothing. */
@@ -66,11 +62,18 @@ export class LiveHub {
   private statusesAt = -Infinity;
   private summaryAt = -Infinity;
   private keptAliveAt = -Infinity;
+  private checkedAt = -Infinity;
   private summary = { text: "", same: "" };
   private isClosed = false;
 
   constructor(options: LiveHubOptions) {
     this.options = options;
+    this.pieces = new LivePieces(options.texts, this.log);
+  }
+
+  /** Frames that were made, each for one client or for many. */
+  get frames(): number {
+    return this.pieces.frames;
   }
 
   get size(): number {
@@ -95,16 +98,23 @@ export class LiveHub {
     }
     if (place !== undefined && this.canResume(place)) {
       client.epoch = place.epoch;
-      client.version = place.version;
-      client.eventSeq = place.eventSeq;
+      client.moveTo(place);
     } else this.begin(client, isReturning ? "too old, or of another server" : undefined);
     this.catchUp(client, this.options.monitor.moment());
-    this.timer ??= this.start();
+    if (this.timer === undefined) {
+      this.summaryAt = -Infinity;
+      this.wait(LOOK_EVERY_MS);
+    }
   }
 
-  private start(): NodeJS.Timeout {
-    this.summaryAt = -Infinity;
-    return setInterval(() => this.tick(), LOOK_EVERY_MS);
+  /** Others have as much time as looking and telling took: under load there is more at a time. */
+  private wait(tookMs: number): void {
+    const pauseMs = Math.max(LOOK_EVERY_MS - tookMs, tookMs);
+    this.timer = setTimeout(() => {
+      const before = performance.now();
+      this.tick();
+      if (this.timer !== undefined) this.wait(performance.now() - before);
+    }, pauseMs);
   }
 
   remove(client: LiveClient): void {
@@ -115,13 +125,14 @@ export class LiveHub {
       if (followers?.delete(client) === true && followers.size === 0) this.followers.delete(runner);
     }
     if (this.clients.size > 0) return;
-    clearInterval(this.timer);
+    clearTimeout(this.timer);
     this.timer = undefined;
   }
 
-  /** The socket of a client takes more again. */
+  /** The socket of a client takes more again. What others lack too, it is told with them. */
   resume(client: LiveClient): void {
-    this.guarded(() => this.catchUp(client, this.options.monitor.moment()));
+    if (client.snapshot !== undefined)
+      this.guarded(() => this.catchUp(client, this.options.monitor.moment()));
   }
 
   close(): void {
@@ -145,12 +156,32 @@ export class LiveHub {
   /** A client that knows nothing, or whose knowledge can't be mended. */
   private begin(client: LiveClient, why: string | undefined): void {
     client.epoch = this.epoch;
-    client.version = this.log.version;
-    client.eventSeq = this.eventSeq;
-    client.snapshot = [...this.log.runners()].filter((runner) => client.wants(runner)).toSorted();
-    if (why !== undefined) this.send(client, "reset", JSON.stringify({ reason: why }));
-    if (client.snapshot.length === 0) this.sendSnapshot(client, this.options.monitor.moment());
+    if (why !== undefined) {
+      // Whoever is cut off before its snapshot can't go on from there.
+      const place = { epoch: `${this.name}.0`, version: 0, eventSeq: 0 };
+      client.write(this.pieces.chunk(place, "reset", JSON.stringify({ reason: why })));
+    }
+    client.snapshot = client.wantsAll ? this.sharedSnapshot() : this.makeSnapshot(client);
+    client.partsSent = 0;
+    client.moveTo(client.snapshot.place);
     this.behind.add(client);
+  }
+
+  private sharedSnapshot(): LiveSnapshot {
+    const now = performance.now();
+    const { snapshot } = this;
+    const isFresh = snapshot !== undefined && now - snapshot.madeAt < SNAPSHOT_SHARED_MS;
+    if (isFresh && snapshot.of.place.epoch === this.epoch) return snapshot.of;
+    this.snapshot = { of: this.makeSnapshot(), madeAt: now };
+    return this.snapshot.of;
+  }
+
+  /** @param client where it wants only some. */
+  private makeSnapshot(client?: LiveClient): LiveSnapshot {
+    const { version } = this.log;
+    const place = { epoch: this.epoch, version, eventSeq: this.eventSeq };
+    const runners = [...this.log.runners()].filter((runner) => client?.wants(runner) ?? true);
+    return new LiveSnapshot(place, runners.toSorted());
   }
 
   private guarded(work: () => void): void {
@@ -212,20 +243,11 @@ export class LiveHub {
   private tell(moment: Moment): void {
     const before = this.told;
     if (this.log.version !== before.version || this.eventSeq !== before.eventSeq) {
-      this.items.clear();
+      this.pieces.renew();
       for (const client of this.concerned(before)) this.leaveBehind(client, before);
       this.told = { version: this.log.version, eventSeq: this.eventSeq };
     }
-    let chunk: LiveChunk | undefined;
-    for (const client of this.behind) {
-      if (client.wantsAll && client.isReady && this.isOnlyBehind(client, before)) {
-        chunk ??= this.chunkSince(before, moment);
-        client.write(chunk);
-        client.version = this.log.version;
-        client.eventSeq = this.eventSeq;
-        this.behind.delete(client);
-      } else this.catchUp(client, moment);
-    }
+    for (const client of this.behind) this.catchUp(client, moment);
   }
 
   /** One that lacked nothing lacks what came since; one that is new may have seen some of it. */
@@ -236,126 +258,42 @@ export class LiveHub {
     this.behind.add(client);
   }
 
-  /** Whether it lacks just what most others do, and that is not too much for one piece. */
-  private isOnlyBehind(client: LiveClient, before: Progress): boolean {
-    return (
-      client.snapshot.length === 0 &&
-      client.version === before.version &&
-      client.eventSeq === before.eventSeq &&
-      this.isShortSince(before)
-    );
-  }
-
   private isShortSince({ version, eventSeq }: Progress): boolean {
     return this.log.version - version <= PART_RUNNERS && this.eventSeq - eventSeq <= PART_EVENTS;
   }
 
-  /** Whom the changes since then may interest. */
+  /** Whom the changes since then may interest; those first to whom little is to be told. */
   private concerned(before: Progress): Iterable<LiveClient> {
     if (!this.isShortSince(before) || this.followers.size === 0) return this.clients;
     const concerned = new Set<LiveClient>();
-    for (const client of this.clients) if (client.runners.size === 0) concerned.add(client);
-    const events = this.options.texts.events(before.eventSeq, PART_EVENTS);
+    const events =
+      this.eventSeq === before.eventSeq
+        ? []
+        : this.options.texts.events(before.eventSeq, PART_EVENTS);
     for (const { runner } of [...this.log.after(before.version, PART_RUNNERS), ...events])
       for (const client of this.followers.get(runner) ?? []) concerned.add(client);
+    for (const client of this.clients) if (client.runners.size === 0) concerned.add(client);
     return concerned;
-  }
-
-  private chunkSince(before: Progress, moment: Moment): LiveChunk {
-    const place = { epoch: this.epoch, ...before };
-    const events = this.eventFrames(place, PART_EVENTS, () => true);
-    const entries = this.log.after(before.version, PART_RUNNERS);
-    return new LiveChunk(events.text + this.runnerFrames(events.place, entries, moment));
   }
 
   /** Sends a client what it lacks, for as long as its socket takes it. */
   private catchUp(client: LiveClient, moment: Moment): void {
-    while (client.isReady && client.snapshot.length > 0) this.sendSnapshot(client, moment);
-    while (client.isReady && client.eventSeq < this.eventSeq) {
-      const { text, place } = this.eventFrames(client, PART_EVENTS, (runner) =>
-        client.wants(runner),
-      );
-      client.eventSeq = place.eventSeq;
-      if (text !== "") client.write(new LiveChunk(text));
+    const { pieces } = this;
+    while (client.isReady && client.snapshot !== undefined) {
+      client.write(pieces.snapshotPart(client.snapshot, client.partsSent++, moment, this.seq));
+      if (client.partsSent === client.snapshot.size) client.snapshot = undefined;
     }
-    while (client.isReady && client.version < this.log.version) {
-      const entries = this.log.after(client.version, PART_RUNNERS);
-      const wanted = client.wanted(entries);
-      if (wanted.length > 0) client.write(new LiveChunk(this.runnerFrames(client, wanted, moment)));
-      client.version = entries.at(-1)?.version ?? this.log.version;
-      if (entries.length < PART_RUNNERS) client.version = this.log.version;
+    while (client.isReady && !this.isAtHead(client)) {
+      const piece = pieces.next(client, this.eventSeq, moment);
+      if (piece.chunk !== undefined) client.write(piece.chunk);
+      client.moveTo(piece);
     }
-    if (client.isAtHead(this.log, this.eventSeq)) this.behind.delete(client);
+    if (client.snapshot === undefined && this.isAtHead(client)) this.behind.delete(client);
     else this.behind.add(client);
   }
 
-  private sendSnapshot(client: LiveClient, moment: Moment): void {
-    const { texts } = this.options;
-    const part = client.snapshot.splice(0, PART_RUNNERS);
-    const items = texts.runners(part, moment).filter((text) => text !== undefined);
-    const more = client.snapshot.length > 0;
-    const json = `{"items":[${items.join(",")}],"more":${more},"as_of":${texts.asOf(moment, this.seq)}}`;
-    // Whoever is cut off within a snapshot can't go on from there.
-    const { version, eventSeq } = client;
-    const epoch = more ? `${this.name}.0` : client.epoch;
-    this.send(client, "snapshot", json, { epoch, version, eventSeq });
-  }
-
-  private send(
-    client: LiveClient,
-    event: LiveEventName,
-    json: string,
-    place: LivePlace = client,
-  ): void {
-    this.frames += 1;
-    client.write(new LiveChunk(frame(place, event, redactJson(json))));
-  }
-
-  private runnerFrames(place: LivePlace, entries: readonly LiveEntry[], moment: Moment): string {
-    const { epoch, eventSeq } = place;
-    this.makeItems(entries, moment);
-    let text = "";
-    for (const entry of entries) {
-      const { version, runner } = entry;
-      const item = this.items.get(entry);
-      text +=
-        item === undefined
-          ? frame({ epoch, version, eventSeq }, "gone", JSON.stringify({ runner }))
-          : frame({ epoch, version, eventSeq }, "runner", item);
-    }
-    this.frames += entries.length;
-    return text;
-  }
-
-  /** Reads what is not at hand yet, all of it at once. */
-  private makeItems(entries: readonly LiveEntry[], moment: Moment): void {
-    if (this.items.size > MAX_ITEMS) this.items.clear();
-    const missing = entries.filter((entry) => !entry.isGone && !this.items.has(entry));
-    if (missing.length === 0) return;
-    const names = missing.map(({ runner }) => runner);
-    for (const [index, text] of this.options.texts.runners(names, moment).entries()) {
-      const entry = missing[index];
-      if (entry !== undefined) this.items.set(entry, text === undefined ? text : redactJson(text));
-    }
-  }
-
-  private eventFrames(
-    place: LivePlace,
-    limit: number,
-    wants: (runner: string) => boolean,
-  ): { text: string; place: LivePlace } {
-    const { epoch, version } = place;
-    const events = this.options.texts.events(place.eventSeq, limit);
-    const told = events.filter(({ seq }) => seq <= this.eventSeq);
-    let text = "";
-    for (const { seq, runner, text: json } of told) {
-      if (!wants(runner)) continue;
-      this.frames += 1;
-      text += frame({ epoch, version, eventSeq: seq }, "event", redactJson(json));
-    }
-    const isAll = told.length < limit;
-    const eventSeq = isAll ? this.eventSeq : (told.at(-1)?.seq ?? this.eventSeq);
-    return { text, place: { epoch, version, eventSeq } };
+  private isAtHead({ version, eventSeq }: LiveClient): boolean {
+    return version >= this.log.version && eventSeq >= this.eventSeq;
   }
 
   private tellSummary(moment: Moment): void {
@@ -365,15 +303,26 @@ export class LiveHub {
       this.summary = this.options.texts.summary(moment);
     }
     const { text, same } = this.summary;
+    let shared: LiveChunk | undefined;
     for (const client of this.clients) {
-      if (client.summary === same || !client.isReady || client.snapshot.length > 0) continue;
+      // Who lacks something is told that first: the mark of a frame must not be ahead of it.
+      if (client.summary === same || !client.isReady || this.behind.has(client)) continue;
       client.summary = same;
-      this.send(client, "summary", text);
+      if (client.version > this.told.version || client.eventSeq > this.told.eventSeq)
+        client.write(this.pieces.chunk(client, "summary", text));
+      else {
+        client.moveTo(this.told);
+        shared ??= this.pieces.chunk(client, "summary", text);
+        client.write(shared);
+      }
     }
   }
 
+  /** Drops whoever takes nothing; tells others now and then that it is still there. */
   private keepAlive(): void {
     const now = performance.now();
+    if (now - this.checkedAt < CHECK_EVERY_MS) return;
+    this.checkedAt = now;
     const isDue = now - this.keptAliveAt >= KEEP_ALIVE_MS;
     if (isDue) this.keptAliveAt = now;
     const chunk = new LiveChunk(KEEP_ALIVE);

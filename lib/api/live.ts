@@ -88,6 +88,10 @@ function follow(api: Api, c: Context, { kind, runner }: Values<typeof query>): R
   if (api.live.size >= MAX_CLIENTS)
     return problem(c, "unavailable", `${MAX_CLIENTS} clients follow already: try again later`);
   api.live.check();
+  const { socket } = outgoing;
+  // It has gone already.
+  if (socket === null) return RESPONSE_ALREADY_SENT;
+  outgoing.useChunkedEncodingByDefault = false;
   const isGzip = takesGzip(c);
   outgoing.writeHead(200, {
     ...SAFETY_HEADERS,
@@ -98,8 +102,10 @@ function follow(api: Api, c: Context, { kind, runner }: Values<typeof query>): R
     "x-accel-buffering": "no",
     ...(isGzip ? { "content-encoding": "gzip" } : {}),
   });
-  const client = new LiveClient(outgoing, { kinds: kind, runners: new Set(runner) }, isGzip);
-  outgoing.on("drain", () => api.live.resume(client));
+  outgoing.flushHeaders();
+  const wish = { kinds: kind, runners: new Set(runner) };
+  const client = new LiveClient(outgoing, socket, wish, isGzip);
+  socket.on("drain", () => api.live.resume(client));
   outgoing.on("close", () => api.live.remove(client));
   outgoing.on("error", () => api.live.remove(client));
   const last = c.req.header("last-event-id") ?? "";

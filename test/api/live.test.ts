@@ -268,6 +268,24 @@ describe("the live stream", () => {
     expect(packed.response.socket.bytesRead).toBeLessThan(plain.response.socket.bytesRead / 8);
   });
 
+  it("makes one snapshot for all who begin together, and tells each what came after it", async () => {
+    const { rows, ask, follow } = await live();
+    rows.db.transaction(() => {
+      for (let number = 0; number < 2_500; number++) rows.beat({ runner: runner(number), seq: 1 });
+    })();
+    await waitFor(async () => (await ask("/api/v1/summary")).body.total === 2_500);
+    const listeners = await Promise.all(Array.from({ length: 10 }, async () => await follow()));
+    await Promise.all(listeners.map((listener) => untilTold(listener, "snapshot", 3)));
+    const metrics = (await ask("/metrics")).body as string;
+    const frames = Number(/^runbeat_live_frames_total (\d+)/m.exec(metrics)?.[1]);
+    expect(frames).toBeGreaterThanOrEqual(3);
+    // One each would make thirty parts; a second one of all is made where this takes seconds.
+    expect(frames).toBeLessThan(20);
+    rows.beat({ runner: runner(7), seq: 2 });
+    for (const listener of [...listeners, await follow()])
+      await waitFor(() => fleetOf(listener)[runner(7)] === 2);
+  });
+
   it("holds nothing up for a client that takes nothing, and tells it the newest at last", async () => {
     const { rows, follow } = await live();
     const beatAll = rows.db.transaction((seq: number) => {
