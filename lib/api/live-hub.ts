@@ -12,7 +12,7 @@ import { KEEP_ALIVE } from "./live-frame.ts";
 import type { LivePlace } from "./live-frame.ts";
 import { LiveLog } from "./live-log.ts";
 import { LivePieces, PART_EVENTS } from "./live-pieces.ts";
-import { LiveSnapshot, PART_RUNNERS } from "./live-snapshot.ts";
+import { LiveSnapshot } from "./live-snapshot.ts";
 import type { LiveTexts } from "./live-texts.ts";
 import type { PipelineMonitor } from "./pipeline-monitor.ts";
 
@@ -180,8 +180,13 @@ export class LiveHub {
   private makeSnapshot(client?: LiveClient): LiveSnapshot {
     const { version } = this.log;
     const place = { epoch: this.epoch, version, eventSeq: this.eventSeq };
-    const runners = [...this.log.runners()].filter((runner) => client?.wants(runner) ?? true);
+    const runners = [...this.runnersFor(client)].filter((runner) => client?.wants(runner) ?? true);
     return new LiveSnapshot(place, runners.toSorted());
+  }
+
+  private runnersFor(client: LiveClient | undefined): Iterable<string> {
+    if (client === undefined || client.runners.size === 0) return this.log.runners();
+    return [...client.runners].filter((runner) => this.log.isThere(runner));
   }
 
   private guarded(work: () => void): void {
@@ -258,19 +263,13 @@ export class LiveHub {
     this.behind.add(client);
   }
 
-  private isShortSince({ version, eventSeq }: Progress): boolean {
-    return this.log.version - version <= PART_RUNNERS && this.eventSeq - eventSeq <= PART_EVENTS;
-  }
-
   /** Whom the changes since then may interest; those first to whom little is to be told. */
-  private concerned(before: Progress): Iterable<LiveClient> {
-    if (!this.isShortSince(before) || this.followers.size === 0) return this.clients;
+  private concerned({ version, eventSeq }: Progress): Iterable<LiveClient> {
+    const hasEvents = this.eventSeq !== eventSeq;
+    if (this.followers.size === 0 || this.eventSeq - eventSeq > PART_EVENTS) return this.clients;
     const concerned = new Set<LiveClient>();
-    const events =
-      this.eventSeq === before.eventSeq
-        ? []
-        : this.options.texts.events(before.eventSeq, PART_EVENTS);
-    for (const { runner } of [...this.log.after(before.version, PART_RUNNERS), ...events])
+    const events = hasEvents ? this.options.texts.events(eventSeq, PART_EVENTS) : [];
+    for (const { runner } of [...this.log.after(version, Infinity), ...events])
       for (const client of this.followers.get(runner) ?? []) concerned.add(client);
     for (const client of this.clients) if (client.runners.size === 0) concerned.add(client);
     return concerned;

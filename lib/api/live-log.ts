@@ -68,6 +68,16 @@ export class LiveLog {
     return found;
   }
 
+  /** Of these runners, the changes after a version, oldest first. */
+  ofRunners(runners: Iterable<string>, version: number): LiveEntry[] {
+    const found: LiveEntry[] = [];
+    for (const runner of runners) {
+      const entry = this.newest.get(runner);
+      if (entry !== undefined && entry.version > version) found.push(entry);
+    }
+    return found.toSorted((one, other) => one.version - other.version);
+  }
+
   private placeAfter(version: number): number {
     let low = 0;
     let high = this.entries.length;

@@ -27,6 +27,8 @@ export interface LivePiece {
 /** Who is told. */
 export interface LiveReader extends LivePlace {
   readonly wantsAll: boolean;
+  /** The only ones it follows; none where it follows others by other marks. */
+  readonly runners: ReadonlySet<string>;
   wants(runner: string): boolean;
 }
 
@@ -89,15 +91,20 @@ export class LivePieces {
     const place = { epoch, version, eventSeq: events.eventSeq };
     // Events come first, and all of them.
     if (place.eventSeq < newestEvent) return { ...place, chunk: new LiveChunk(events.text) };
-    const entries = this.log.after(version, PART_RUNNERS);
+    const { entries, upTo } = this.entriesFor(reader);
     const wanted = reader.wantsAll ? entries : entries.filter(({ runner }) => reader.wants(runner));
     const text = events.text + this.runnerFrames(place, wanted, moment);
-    const isAll = entries.length < PART_RUNNERS;
-    return {
-      chunk: text === "" ? undefined : new LiveChunk(text),
-      version: isAll ? this.log.version : (entries.at(-1)?.version ?? this.log.version),
-      eventSeq: place.eventSeq,
-    };
+    const chunk = text === "" ? undefined : new LiveChunk(text);
+    return { chunk, version: upTo, eventSeq: place.eventSeq };
+  }
+
+  /** Whoever follows a few runners looks those up: all changes are many more. */
+  private entriesFor({ runners, version }: LiveReader): { entries: LiveEntry[]; upTo: number } {
+    if (runners.size > 0)
+      return { entries: this.log.ofRunners(runners, version), upTo: this.log.version };
+    const entries = this.log.after(version, PART_RUNNERS);
+    const last = entries.length < PART_RUNNERS ? undefined : entries.at(-1);
+    return { entries, upTo: last?.version ?? this.log.version };
   }
 
   private runnerFrames(place: LivePlace, entries: readonly LiveEntry[], moment: Moment): string {
