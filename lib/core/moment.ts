@@ -14,6 +14,8 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 const DAY_MS = 86_400_000;
+/** 2020-01-01. */
+const SOME_DAY_MS = 1_577_836_800_000;
 /** Shorter runs of digits are rather a year, a port or a typing error than a time. */
 const MIN_EPOCH_DIGITS = 12;
 
@@ -32,7 +34,7 @@ export function parseMoment(text: string, nowMs: number): number | undefined {
 
 /** Whether the text stands for another moment at another time. */
 export function isRelativeMoment(text: string): boolean {
-  return parseMoment(text, MAX_EPOCH_MS) !== parseMoment(text, MAX_EPOCH_MS - DAY_MS);
+  return parseMoment(text, SOME_DAY_MS) !== parseMoment(text, SOME_DAY_MS + DAY_MS);
 }
 
 /**
