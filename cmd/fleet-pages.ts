@@ -8,7 +8,10 @@ import type { ReadApi } from "./read-api.ts";
 export interface FleetFilter {
   readonly kind: readonly string[];
   readonly status: readonly string[];
+  readonly health: readonly string[];
   readonly host: readonly string[];
+  /** Each `key:value`; all of them. */
+  readonly label: readonly string[];
   readonly query?: string;
 }
 
@@ -25,23 +28,41 @@ interface Page {
   readonly as_of: AsOf;
 }
 
-const LISTS = ["kind", "status", "host"] as const;
+const LISTS = ["kind", "status", "health", "host", "label"] as const;
 /** Items are asked for so many at a time. */
 const PAGE = 1_000;
 /** More would be a fault of the API's: pages that never end. */
 const MAX_PAGES = 1_000;
 
-function list(flags: string, about: string): Option {
-  return new Option(flags, about).argParser(collect).default([], "all");
+function list(
+  flags: string,
+  about: string,
+  take: (value: string, before: readonly string[]) => string[] = collect,
+): Option {
+  return new Option(flags, about).argParser(take).default([], "all");
 }
 
 /** The options by which a command is told which runners. */
 export function addFilterOptions(command: Command): Command {
+  return addListOptions(command).option(
+    "-q, --query <text>",
+    "only runners or hosts with this in their name",
+  );
+}
+
+/** The same without the text. */
+export function addListOptions(command: Command): Command {
   return command
     .addOption(list("--kind <kind>", "only camera, worker, service or process; may repeat"))
     .addOption(list("--status <status>", "only online, offline, …; may repeat"))
+    .addOption(list("--health <health>", "only healthy, degraded or unhealthy; may repeat"))
     .addOption(list("--host <host>", "only on this host; may repeat"))
-    .option("-q, --query <text>", "only runners or hosts with this in their name");
+    .addOption(list("--label <key:value>", "only with this label; repeated: with all", addLabel));
+}
+
+/** Its value may hold commas. */
+function addLabel(value: string, before: readonly string[]): string[] {
+  return [...before, value];
 }
 
 function collect(value: string, before: readonly string[]): string[] {

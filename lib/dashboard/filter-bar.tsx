@@ -1,6 +1,7 @@
 /** Search, kinds, order and groups of the table. */
 import type { JSX } from "preact";
 import { RUNNER_KINDS } from "../core/runner-id.ts";
+import { HostAndLabel } from "./host-and-label.tsx";
 import { useShared } from "./hooks.ts";
 import { GROUPS, PLAIN_QUERY, SORTS } from "./place.ts";
 import type { FleetQuery, Group, Sort } from "./place.ts";
@@ -44,8 +45,8 @@ export function FilterBar({ shown }: { readonly shown: number }): JSX.Element {
   const { query } = place;
   const change = (part: Partial<FleetQuery>, replace = false): void =>
     go({ query: { ...query, ...part } }, replace);
-  const isFiltered =
-    query.text !== "" || query.statuses.length + query.kinds.length + query.healths.length > 0;
+  const { text, statuses, kinds, healths, hosts, labels } = query;
+  const isFiltered = text !== "" || [statuses, kinds, healths, hosts, labels].flat().length > 0;
   return (
     <div class="filters">
       <input
@@ -87,6 +88,7 @@ export function FilterBar({ shown }: { readonly shown: number }): JSX.Element {
         values={GROUPS}
         onChoose={(group) => change({ group })}
       />
+      <HostAndLabel query={query} change={change} />
       <p class="shown" role="status">
         {shown} of {fleet.runners.size} runners
       </p>

@@ -74,6 +74,14 @@ function isIn<Item>(list: readonly Item[], value: Item | null): boolean {
   return list.length === 0 || (value !== null && list.includes(value));
 }
 
+/** @param labels each `key:value`. */
+function hasLabels({ heartbeat }: RunnerItem, labels: readonly string[]): boolean {
+  return labels.every((label) => {
+    const colon = label.indexOf(":");
+    return heartbeat?.labels[label.slice(0, colon)] === label.slice(colon + 1);
+  });
+}
+
 /** @returns the runners that fit. */
 export function filterRunners(items: Iterable<RunnerItem>, query: FleetQuery): RunnerItem[] {
   const words = query.text
@@ -85,6 +93,8 @@ export function filterRunners(items: Iterable<RunnerItem>, query: FleetQuery): R
       isIn(query.statuses, item.status) &&
       isIn(query.kinds, item.kind) &&
       isIn(query.healths, item.health) &&
+      isIn(query.hosts, item.process?.host ?? null) &&
+      hasLabels(item, query.labels) &&
       matchesText(item, words),
   );
 }

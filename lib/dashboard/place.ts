@@ -16,6 +16,10 @@ export interface FleetQuery {
   readonly statuses: readonly Status[];
   readonly kinds: readonly RunnerKind[];
   readonly healths: readonly Health[];
+  /** On any of these. */
+  readonly hosts: readonly string[];
+  /** With all of these, each `key:value`. */
+  readonly labels: readonly string[];
   readonly sort: Sort;
   readonly group: Group;
 }
@@ -40,6 +44,8 @@ export const PLAIN_QUERY: FleetQuery = {
   statuses: [],
   kinds: [],
   healths: [],
+  hosts: [],
+  labels: [],
   sort: "worst",
   group: "none",
 };
@@ -71,6 +77,8 @@ export function parsePlace({ pathname, search }: { pathname: string; search: str
       statuses: listIn(values.get("status"), STATUSES),
       kinds: listIn(values.get("kind"), RUNNER_KINDS),
       healths: listIn(values.get("health"), HEALTH_VALUES),
+      hosts: values.getAll("host").filter((host) => host !== ""),
+      labels: values.getAll("label").filter((label) => label.includes(":")),
       sort: SORTS.find((sort) => sort === values.get("sort")) ?? PLAIN_QUERY.sort,
       group: GROUPS.find((group) => group === values.get("group")) ?? PLAIN_QUERY.group,
     },
@@ -103,6 +111,8 @@ export function placeText({ page, query, at }: Place): string {
     add("status", query.statuses.join(","));
     add("kind", query.kinds.join(","));
     add("health", query.healths.join(","));
+    for (const host of query.hosts) add("host", host);
+    for (const label of query.labels) add("label", label);
     add("sort", query.sort === PLAIN_QUERY.sort ? "" : query.sort);
     add("group", query.group === PLAIN_QUERY.group ? "" : query.group);
   }

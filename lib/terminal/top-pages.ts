@@ -183,7 +183,8 @@ function eventRows(
 const KEYS: readonly (readonly [string, string])[] = [
   ["up down pgup pgdn", "move (j k, home g, end G)"],
   ["enter", "the runner: why it is so, its figures, what happened to it"],
-  ["/", "filter by name, host, status, health or error; words must all be there"],
+  ["/", "filter by words in name, host, status, health, label, error"],
+  ["", "host:a,b kind:camera health:degraded label:gpu:0 are exact"],
   ["f", "only runners in trouble, or all"],
   ["s, 1 to 6", "sort by severity, name, silence, restarts, health, skew; r turns it around"],
   ["e", "what happened in the fleet"],

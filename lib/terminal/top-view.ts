@@ -236,12 +236,31 @@ export function rowsOf(view: TopView, runners: Iterable<TopRunner>): TopRunner[]
   return found.toSorted((a, b) => sign * (order(a, b) || compareText(a.runner, b.runner)));
 }
 
+/** `host:edge-1,edge-2` is one of these and nothing else; other words may be anywhere. */
+const EXACT = /^(kind|status|health|host|label):(.+)$/;
+
 function matches(runner: TopRunner, words: readonly string[]): boolean {
   if (words.length === 0) return true;
   const { status, health, process, paused } = runner;
+  const labels = labelsOf(runner);
   const told = [runner.runner, status, health ?? "", process?.host ?? "", paused ? "paused" : ""];
-  const text = `${told.join(" ")} ${runner.last_error}`.toLowerCase();
-  return words.every((word) => text.includes(word));
+  const text = `${told.join(" ")} ${labels.join(" ")} ${runner.last_error}`.toLowerCase();
+  const values = {
+    kind: runner.runner.split("/")[0] ?? "",
+    status,
+    health: health ?? "",
+    host: (process?.host ?? "").toLowerCase(),
+  };
+  return words.every((word) => {
+    const [, name, wanted = ""] = EXACT.exec(word) ?? [];
+    if (name === undefined) return text.includes(word);
+    if (name === "label") return labels.some((label) => label.toLowerCase() === wanted);
+    return wanted.split(",").includes(values[name as keyof typeof values]);
+  });
+}
+
+function labelsOf({ heartbeat }: TopRunner): string[] {
+  return Object.entries(heartbeat?.labels ?? {}).map(([key, value]) => `${key}:${value}`);
 }
 
 function isTrouble({ status, health, duplicate, last_error }: TopRunner): boolean {

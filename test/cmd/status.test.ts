@@ -73,6 +73,8 @@ describe("runbeat status", { timeout: 120_000 }, () => {
     expect((await json(up, "-q", "STEADY")).items).toMatchObject([
       { runner: "process/steady/default" },
     ]);
+    expect((await json(up, "--health", "unhealthy,degraded")).items).toEqual([]);
+    expect((await json(up, "--label", "backend:cuda")).items).toEqual([]);
     expect((await json(up, "--host", "nowhere")).items).toEqual([]);
     expect((await beside(up, "--host", "nowhere")).stdout).toContain(
       "No runner matches host=nowhere.",

@@ -38,6 +38,32 @@ describe("the fleet's page", () => {
     await waitFor(async () => (await shownRunners(page)).length === 4);
   });
 
+  it("narrows to hosts and labels, proposed as one types, and keeps them in the address", async () => {
+    const { parts, open } = rig();
+    parts.beat("camera/front-door/hd", {
+      fps: 24.9,
+      labels: { lens: "wide", place: "yard, north" },
+    });
+    const page = await open("/");
+    await untilShown(page, WORST_FIRST);
+    const field = page.getByLabel("Filter by host:name, or label key:value");
+    await field.fill("host:edge-1");
+    await page.getByRole("button", { name: "Remove the filter host:edge-1" }).waitFor();
+    await untilShown(page, WORST_FIRST);
+    await field.fill("lens:wide");
+    await untilShown(page, ["camera/front-door/hd"]);
+    await field.fill("place:yard, south");
+    await field.press("Enter");
+    await untilShown(page, []);
+    await page.getByRole("button", { name: "Remove the filter place:yard, south" }).click();
+    await untilShown(page, ["camera/front-door/hd"]);
+    const { pathname, search } = new URL(page.url());
+    expect(pathname + search).toBe("/?host=edge-1&label=lens:wide");
+    await untilShown(await open(pathname + search), ["camera/front-door/hd"]);
+    await page.getByRole("button", { name: "Clear filters" }).click();
+    await untilShown(page, WORST_FIRST);
+  });
+
   it("puts runners into groups with counts", async () => {
     const page = await rig().open("/?group=kind");
     await waitFor(async () => (await page.locator(".row.group").count()) === 4);

@@ -57,6 +57,21 @@ describe("the rows of runbeat top", () => {
     expect(names({ ...FIRST_VIEW, onlyTrouble: true })).not.toContain("camera/yard/hd");
   });
 
+  it("are those of exactly the named hosts, kinds, healths and labels", () => {
+    const gpu = topRunner("worker/gpu-2/default");
+    const heartbeat = gpu.heartbeat && { ...gpu.heartbeat, labels: { backend: "CUDA", bus: "0" } };
+    const all = [...RUNNERS, { ...gpu, heartbeat }];
+    const found = (filter: string) =>
+      rowsOf({ ...FIRST_VIEW, filter }, all).map(({ runner }) => runner);
+    expect(found("health:degraded")).toEqual(["camera/attic/hd"]);
+    expect(found("kind:camera,process status:online")).toHaveLength(2);
+    expect(found("host:edge-1")).toHaveLength(6);
+    expect(found("host:edge")).toEqual([]);
+    expect(found("label:backend:cuda label:bus:0")).toEqual(["worker/gpu-2/default"]);
+    expect(found("label:backend:cuda label:bus:1")).toEqual([]);
+    expect(found("cuda")).toEqual(["worker/gpu-2/default"]);
+  });
+
   it("turn around", () => {
     const view = { ...FIRST_VIEW, sort: "runner" } as const;
     expect(names({ ...view, isReversed: true })).toEqual(names(view).toReversed());
