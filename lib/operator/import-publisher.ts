@@ -16,6 +16,9 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 /** Windows on their way at a time. */
 const MAX_WINDOWS = 3;
 const ACK_TIMEOUT_MS = 30_000;
+/** A server whose disk is full takes messages and says nothing. */
+const NEXT_TEXT =
+  "The NATS server went away, or has no room to store: its log says which. The same import goes on where this one ended";
 const EMPTY = new Uint8Array();
 
 /** What the server would act upon, such as an id that it has seen, is kept under another name. */
@@ -92,7 +95,7 @@ export class ImportPublisher {
       },
       onRefused: ({ lane }, { text }) =>
         this.#fail("unavailable", `The NATS server refuses ${lane.key}: ${text}`),
-      onSilence: (why) => this.#fail("unavailable", `The import can't go on: ${why}`),
+      onSilence: (why) => this.#fail("unavailable", `The import can't go on: ${why}. ${NEXT_TEXT}`),
     });
   }
 
