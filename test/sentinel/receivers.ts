@@ -55,6 +55,8 @@ export interface MailReceiver {
   readonly port: number;
   /** Headers and text of each mail, as they came. */
   readonly mails: readonly string[];
+  /** When each was taken, epoch ms. */
+  readonly takenAt: readonly number[];
   /** From now on it has no time for anybody, or has it again. */
   setAway(isAway: boolean): void;
   close(): Promise<void>;
@@ -63,6 +65,7 @@ export interface MailReceiver {
 /** The server's half of SMTP, as far as one mail after the other needs it. Source: RFC 5321. */
 export async function mailReceiver(): Promise<MailReceiver> {
   const mails: string[] = [];
+  const takenAt: number[] = [];
   const sockets = new Set<Socket>();
   let isAway = false;
   const server = createServer((socket) => {
@@ -70,12 +73,17 @@ export async function mailReceiver(): Promise<MailReceiver> {
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", () => undefined);
     if (isAway) socket.end("421 not now\r\n");
-    else speak(socket, (mail) => mails.push(mail));
+    else
+      speak(socket, (mail) => {
+        takenAt.push(Date.now());
+        mails.push(mail);
+      });
   });
   const port = await listen(server);
   return {
     port,
     mails,
+    takenAt,
     setAway: (away) => (isAway = away),
     close: async () => {
       for (const socket of sockets) socket.destroy();
