@@ -3,6 +3,7 @@ import type { JetStreamClient, JetStreamManager, StreamInfo } from "@nats-io/jet
 import { millis } from "@nats-io/transport-node";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { AppError, messageOf } from "../core/errors.ts";
+import { sentinelReportPlace } from "../core/sentinel-report.ts";
 import { importOf } from "../core/imported-stream.ts";
 import type { RunnerId } from "../core/runner-id.ts";
 import { eventSubject, heartbeatSubject, STREAM_KEYS, streamName } from "../core/subject.ts";
@@ -88,6 +89,15 @@ class JetStreamAccess implements StreamAccess {
     return await this.ask(async ({ jsm }) => {
       const message = await jsm.direct.getMessage(stream, { last_by_subj: subject });
       return message !== null;
+    });
+  }
+
+  async sentinelReport(): Promise<string | null> {
+    const { stream, subject } = sentinelReportPlace(this.prefixes);
+    return await this.ask(async ({ jsm }) => {
+      const message = await jsm.direct.getMessage(stream, { last_by_subj: subject });
+      // What has expired leaves a marker without a body.
+      return message === null || message.data.length === 0 ? null : message.string();
     });
   }
 

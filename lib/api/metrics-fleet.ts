@@ -11,6 +11,8 @@ import { RUNNER_KINDS, isRunnerKind } from "../core/runner-id.ts";
 import type { RunnerKind } from "../core/runner-id.ts";
 import { STATUSES } from "../core/status.ts";
 import { DurationCounts, LabelledCounts, OTHER } from "./metrics-counters.ts";
+import { restartsBetween, sessionsOf } from "./metrics-camera.ts";
+import type { Sessions } from "./metrics-camera.ts";
 import { beatFacts } from "./metrics-runner.ts";
 import { family, histogram } from "./metrics-text.ts";
 import type { Sample } from "./metrics-text.ts";
@@ -24,11 +26,16 @@ const MAX_RUNNERS = 20_000;
 const MAX_PAGES = 10;
 const MAX_CHECK_SERIES = 100;
 const MAX_WORKER_SERIES = 200;
+const MAX_REASON_SERIES = 60;
+
+/** As the enforcer names them. */
+const LIMITS = ["memory_mb", "cpu_percent", "vram_mb"];
 
 /** What was last counted of a runner. */
 interface Counted {
   readonly seq: number;
   readonly errorAt: number | null;
+  readonly sessions: Sessions | undefined;
 }
 
 /** Gauges of one scrape. */
@@ -48,6 +55,8 @@ export class FleetMetrics {
   private readonly changes = new LabelledCounts(["from", "to"]);
   private readonly errors = zeroed(["kind"], RUNNER_KINDS);
   private readonly restarts = zeroed(["kind"], RUNNER_KINDS);
+  private readonly limits = zeroed(["limit"], LIMITS);
+  private readonly reconnects = new LabelledCounts(["reason"], MAX_REASON_SERIES);
   private readonly events = zeroed(["type"], EVENT_TYPES);
   private readonly rejected = zeroed(["reason"], REJECT_REASONS);
   private counted = new Map<string, Counted>();
@@ -110,7 +119,8 @@ export class FleetMetrics {
     const { runner, beat, figures } = view;
     if (beat === undefined || figures === undefined) return;
     const before = this.counted.get(runner);
-    const now = { seq: beat.last_seq, errorAt: figures.last_error_at };
+    const sessions = kind === "camera" ? sessionsOf(view) : undefined;
+    const now = { seq: beat.last_seq, errorAt: figures.last_error_at, sessions };
     seen.set(runner, now);
     this.counted.set(runner, now);
     if (before?.seq === now.seq) return;
@@ -118,6 +128,8 @@ export class FleetMetrics {
     // What its clock is ahead by is no time on the way.
     if (figures.ts !== null)
       this.delay.get(kind)?.observe(Math.max(0, beat.last_heartbeat_at - figures.ts) / 1_000);
+    const restarted = restartsBetween(before?.sessions, sessions);
+    if (restarted !== undefined) this.reconnects.add({ reason: restarted.reason }, restarted.count);
     const hasFailed = now.errorAt !== null && now.errorAt !== before?.errorAt;
     if (hasFailed && before !== undefined) this.errors.add({ kind });
   }
@@ -131,6 +143,7 @@ export class FleetMetrics {
     for (const { type, runner, data } of rows) {
       this.events.add({ type: (EVENT_TYPES as readonly string[]).includes(type) ? type : OTHER });
       if (type === "status_changed") this.changes.add(changeOf(data));
+      if (type === "limit_exceeded") this.limits.add({ limit: limitOf(data) });
       if (type === "restart_scheduled") this.restarts.add({ kind: kindOf(runner) });
     }
   }
@@ -147,28 +160,36 @@ export class FleetMetrics {
     }
   }
 
-  /** Open alerts that somebody is told of. */
-  private alertSamples(): Sample[] {
+  /** Open alerts: those that somebody is told of, and those that are silenced. */
+  private alertSamples(): { readonly open: Sample[]; readonly silenced: Sample[] } {
     const open = zeroed(["severity"], SEVERITIES);
+    const hushed = zeroed(["severity"], SEVERITIES);
     let after: number | undefined;
     for (let page = 0; page < MAX_PAGES; page++) {
       const states = ["open" as const];
       const wanted = { states, types: [], severities: [], from: undefined, to: undefined };
       const { items, next } = this.models.alerts({ ...wanted, limit: PAGE, after });
-      for (const { severity, silenced } of items) if (!silenced) open.add({ severity });
+      for (const { severity, silenced } of items) (silenced ? hushed : open).add({ severity });
       after = next;
       if (after === undefined) break;
     }
-    return open.samples();
+    return { open: open.samples(), silenced: hushed.samples() };
   }
 
   private gauges({ workers, cameras, throttled, failing, frames, looked }: Sums): string[] {
+    const alerts = this.alertSamples();
     return [
       family(
         "runbeat_alerts_open",
         "gauge",
         "Open alerts by severity, without silenced ones.",
-        this.alertSamples(),
+        alerts.open,
+      ),
+      family(
+        "runbeat_alerts_silenced",
+        "gauge",
+        "Open alerts of which nobody is told, by severity.",
+        alerts.silenced,
       ),
       family(
         "runbeat_frames_per_second",
@@ -202,7 +223,7 @@ export class FleetMetrics {
   }
 
   private counters(): string[] {
-    const { errors, restarts, events, rejected, latency, delay, changes } = this;
+    const { errors, restarts, events, rejected, latency, delay, changes, limits } = this;
     return [
       family(
         "runbeat_status_changes_total",
@@ -217,6 +238,18 @@ export class FleetMetrics {
       ),
       family("runbeat_runner_errors_total", "counter", "Errors in heartbeats.", errors.samples()),
       family("runbeat_restarts_total", "counter", "Restarts scheduled.", restarts.samples()),
+      family(
+        "runbeat_limits_exceeded_total",
+        "counter",
+        "Runners that exceeded a limit, by limit.",
+        limits.samples(),
+      ),
+      family(
+        "runbeat_ffmpeg_restarts_total",
+        "counter",
+        "New sessions of FFmpeg on a camera, by what ended the one before.",
+        this.reconnects.samples(),
+      ),
       family("runbeat_events_total", "counter", "Events by type.", events.samples()),
       family(
         "runbeat_messages_rejected_total",
@@ -268,6 +301,11 @@ function changeOf(data: string | null): Record<"from" | "to", string> {
   const told = JSON.parse(data ?? "{}") as Record<string, unknown>;
   const known = (key: string): string => STATUSES.find((status) => status === told[key]) ?? OTHER;
   return { from: known("from"), to: known("to") };
+}
+
+function limitOf(data: string | null): string {
+  const { limit } = JSON.parse(data ?? "{}") as Record<string, unknown>;
+  return LIMITS.find((known) => known === limit) ?? OTHER;
 }
 
 function kindOf(runner: string): RunnerKind {

@@ -8,6 +8,7 @@ import { STATUSES } from "../core/status.ts";
 import type { Api } from "./api.ts";
 import { FleetMetrics } from "./metrics-fleet.ts";
 import { MAX_RUNNER_SERIES, runnerMetrics } from "./metrics-runner.ts";
+import { sentinelMetrics } from "./metrics-sentinel.ts";
 import { METRICS_TYPE, family, histogram } from "./metrics-text.ts";
 import type { Sample } from "./metrics-text.ts";
 import { lagOf } from "./summary.ts";
@@ -30,6 +31,7 @@ export function addMetricRoutes(api: Api): void {
       show(c, [
         ...pipelineMetrics(api),
         ...(await fleetMetrics(api, fleet)),
+        ...(await sentinelMetrics(api)),
         ...requestMetrics(api),
       ]),
   );

@@ -89,6 +89,7 @@ function streamsUntil(streams: StreamAccess, seq: number): StreamAccess {
     publishHeartbeat: refuse,
     publishEvent: refuse,
     hasEvent: async (runner, type) => await streams.hasEvent(runner, type),
+    sentinelReport: async () => await streams.sentinelReport(),
   };
 }
 

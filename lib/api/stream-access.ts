@@ -31,4 +31,6 @@ export interface StreamAccess {
   publishEvent(runner: RunnerId, type: string, body: object, id: string): Promise<number>;
   /** Whether the stream holds such an event of the runner. */
   hasEvent(runner: RunnerId, type: string): Promise<boolean>;
+  /** What the sentinel that watches says of itself; null where none does. */
+  sentinelReport(): Promise<string | null>;
 }

@@ -98,6 +98,11 @@ export class AlertDesk {
     this.#isClosed = true;
   }
 
+  /** Messages that wait to be stored. */
+  get waiting(): number {
+    return this.#outbox.length;
+  }
+
   /** Looks once. */
   look(moment: Moment): void {
     const isBlind = moment.view.blindSince !== null;

@@ -147,6 +147,11 @@ class Delivery {
   }
 }
 
+/** Of the sink's position on the server. */
+export function consumerName(sink: string): string {
+  return `sentinel-${sink}`;
+}
+
 /**
  * Makes the sink's position on the server, unless it is there. A new sink begins with what comes
  * from now on: the past is no news.
@@ -158,7 +163,7 @@ export async function openConsumer({
   sink,
 }: Pick<DeliveryOptions, "nc" | "jsm" | "prefixes" | "sink">): Promise<Consumer> {
   const stream = streamName(prefixes, "alerts");
-  const name = `sentinel-${sink.name}`;
+  const name = consumerName(sink.name);
   await jsm.consumers.add(stream, {
     durable_name: name,
     description: `Runbeat: alerts for the sink ${sink.name}`,

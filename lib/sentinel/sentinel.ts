@@ -19,6 +19,7 @@ import { deliverUntil, newSinkMemory, openConsumer } from "./delivery.ts";
 import type { SinkMemory } from "./delivery.ts";
 import type { Sink } from "./notice.ts";
 import type { OutageTeller } from "./outage-teller.ts";
+import { OwnReport } from "./own-report.ts";
 import { RetiringDesk } from "./retiring-desk.ts";
 import { StatusTeller } from "./status-teller.ts";
 
@@ -143,12 +144,16 @@ class SentinelRun implements Sentinel {
       void deliverUntil({ ...context, sink, memory: this.#memoryOf(sink) }, signal);
     }
     this.#options.outages.elected();
+    const waiting = (): number => desk.waiting;
+    const report = new OwnReport({ ...context, sinks: this.#sinkMemories, waiting });
     try {
       for (let look = 0; !signal.aborted; look++) {
+        const startedAt = performance.now();
         // Between the end of the lease and its signal the monotonic clock knows better.
         if (this.isElected())
           this.#look(teller, look % LOOKS_PER_ALERT_LOOK === 0 ? desk : undefined);
         if (this.isElected() && look % LOOKS_PER_ALERT_LOOK === 1) retiring.look(moment());
+        if (this.isElected()) report.looked(startedAt);
         await pause(LOOK_EVERY_MS, signal);
       }
     } finally {

@@ -41,6 +41,7 @@ export function noStreams(): StreamAccess {
     publishHeartbeat: fail,
     publishEvent: fail,
     hasEvent: fail,
+    sentinelReport: fail,
   };
 }
 

@@ -3,7 +3,7 @@ import { CLEAR_VIEW } from "../../lib/core/status.ts";
 import { LabelledCounts } from "../../lib/api/metrics-counters.ts";
 import { T } from "../store/read-fixture.ts";
 import { waitFor } from "../support/wait-for.ts";
-import { apiFixture, fixedMonitor } from "./api-fixture.ts";
+import { apiFixture, fixedMonitor, noStreams } from "./api-fixture.ts";
 import type { ApiFixture } from "./api-fixture.ts";
 import { parseMetrics } from "./prometheus-text.ts";
 import type { MetricFamily } from "./prometheus-text.ts";
@@ -149,6 +149,68 @@ describe("the metrics of a fleet", () => {
     expect(value(families, name, { from: "online", to: "stale" })).toBe(2);
     expect(value(families, name, { from: "online", to: "other" })).toBe(1);
     expect(value(families, "runbeat_alerts_open", { severity: "critical" })).toBe(0);
+  });
+
+  it("count limits that were exceeded, and new sessions of FFmpeg by what ended the one before", async () => {
+    const { api, scrape } = await given();
+    const session = (sessions: number, fault?: string, pid = 7) =>
+      api.rows.beat({
+        runner: DAY,
+        pid,
+        metrics: JSON.stringify({ sessions }),
+        detail: JSON.stringify(fault === undefined ? {} : { fault }),
+      });
+    session(1);
+    await scrape();
+    session(3, "refused");
+    await scrape();
+    // Well again: only the heartbeat before says why there is another one.
+    session(4);
+    await scrape();
+    session(5, "rtsp://ada:secret@10.0.0.7 is no name");
+    await scrape();
+    // Another process counts anew.
+    session(9, "refused", 8);
+    const exceeded = (stream_seq: number, limit: string) => {
+      const data = JSON.stringify({ limit, value: 612, max: 512, for_sec: 30 });
+      api.rows.event({ runner: DAY, stream_seq, type: "limit_exceeded", data });
+    };
+    exceeded(1, "memory_mb");
+    exceeded(2, "of_a_newer_version");
+    const families = await scrape();
+    const restarts = "runbeat_ffmpeg_restarts_total";
+    expect(value(families, restarts, { reason: "refused" })).toBe(3);
+    expect(value(families, restarts, { reason: "unknown" })).toBe(1);
+    const limits = "runbeat_limits_exceeded_total";
+    expect(value(families, limits, { limit: "memory_mb" })).toBe(1);
+    expect(value(families, limits, { limit: "other" })).toBe(1);
+    expect(value(families, limits, { limit: "vram_mb" })).toBe(0);
+  });
+
+  it("say how the sentinel is, which is another process, and that none is there", async () => {
+    let said: string | null = JSON.stringify({
+      looks: 700,
+      last_look_at: T,
+      last_look_ms: 12,
+      waiting: 0,
+      sinks: [{ name: "pager", delivered: 3, failed: 2, pending: 1 }],
+    });
+    const streams = { ...noStreams(), sentinelReport: () => Promise.resolve(said) };
+    const api = await apiFixture({ streams });
+    opened.push(api);
+    const scrape = async () => parseMetrics((await api.ask("/metrics")).body as string);
+    const families = await scrape();
+    expect(value(families, "runbeat_sentinel_up")).toBe(1);
+    expect(value(families, "runbeat_sentinel_last_look_duration_seconds")).toBe(0.012);
+    const sink = "pager";
+    const deliveries = "runbeat_sink_deliveries_total";
+    expect(value(families, deliveries, { sink, result: "taken" })).toBe(3);
+    expect(value(families, deliveries, { sink, result: "failed" })).toBe(2);
+    expect(value(families, "runbeat_sink_pending", { sink })).toBe(1);
+    said = null;
+    const without = await scrape();
+    expect(value(without, "runbeat_sentinel_up")).toBe(0);
+    expect(without.get(deliveries)?.samples).toEqual([]);
   });
 
   it("tell how long heartbeats are on their way, and the pictures of all", async () => {

@@ -9,7 +9,12 @@ import { parseAlertRecord } from "../../lib/core/alert.ts";
 import type { Alert } from "../../lib/core/alert.ts";
 import { readAll } from "../projector/emitter-rig.ts";
 import { chains, toldChanges } from "../sentinel/sentinel-rig.ts";
-import { openSentinelStage, postedAlerts, SHORT, untilAll } from "../sentinel/sentinel-stage.ts";
+import {
+  openSentinelStage,
+  postedAlerts,
+  SHORT_WITHOUT_FLAPPING,
+  untilAll,
+} from "../sentinel/sentinel-stage.ts";
 import type { SentinelStage } from "../sentinel/sentinel-stage.ts";
 import { waitFor } from "../support/wait-for.ts";
 import { Findings } from "./findings.ts";
@@ -41,7 +46,7 @@ export interface SentinelRoundsReport {
 export async function runSentinelRounds(
   options: SentinelRoundsOptions,
 ): Promise<SentinelRoundsReport> {
-  const stage = await openSentinelStage({ ...SHORT, RUNBEAT_SENTINEL_SUMMARY_EVERY_SEC: "0" });
+  const stage = await openSentinelStage(SHORT_WITHOUT_FLAPPING);
   try {
     const findings = await new SentinelRounds(options, stage).run();
     if (findings.length === 0) rmSync(stage.folder, { recursive: true, force: true });
