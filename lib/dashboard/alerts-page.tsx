@@ -6,7 +6,8 @@ import { Link } from "./marks.tsx";
 import { targetsOf } from "./runner-actions.tsx";
 import { SilenceDialog } from "./silence-dialog.tsx";
 import type { SilenceTarget } from "./silence-dialog.tsx";
-import { SilenceList, useCanOperate, useSilences } from "./silence-list.tsx";
+import { SilenceList, silencesOf, useCanOperate, useSilences } from "./silence-list.tsx";
+import type { SilenceItem } from "./silence-list.tsx";
 import { ageText, clockText, sinceText } from "./text.ts";
 
 interface AlertItem {
@@ -35,6 +36,7 @@ export function AlertsPage(): JSX.Element {
   const alerts = useAnswer<ListAnswer<AlertItem>>("/api/v1/alerts", { limit: SHOWN, at }, every);
   const silences = useSilences();
   const items = alerts.answer?.items ?? [];
+  const titles = new Map(items.map(({ id, title }) => [`alert:${id}`, `the alert “${title}”`]));
   const open = items.filter(({ resolved_at }) => resolved_at === null);
   const over = items.filter(({ resolved_at }) => resolved_at !== null);
   return (
@@ -43,15 +45,15 @@ export function AlertsPage(): JSX.Element {
       {alerts.trouble !== "" && <p class="trouble">{alerts.trouble}</p>}
       {alerts.answer !== undefined && open.length === 0 && <p class="empty">No alert is open.</p>}
       {open.map((alert) => (
-        <AlertCard key={alert.id} alert={alert} now={fleet.now()} />
+        <AlertCard key={alert.id} alert={alert} silences={silences} now={fleet.now()} />
       ))}
       <h2>Silences</h2>
       {silences.length === 0 && <p class="empty">Nothing is silenced.</p>}
-      <SilenceList silences={silences} />
+      <SilenceList silences={silences} names={titles} />
       <SilenceButton word="New silence" targets={[]} />
       {over.length > 0 && <h2>Resolved</h2>}
       {over.map((alert) => (
-        <AlertCard key={alert.id} alert={alert} now={fleet.now()} />
+        <AlertCard key={alert.id} alert={alert} silences={[]} now={fleet.now()} />
       ))}
     </main>
   );
@@ -59,18 +61,20 @@ export function AlertsPage(): JSX.Element {
 
 interface CardProps {
   readonly alert: AlertItem;
+  readonly silences: readonly SilenceItem[];
   readonly now: number;
 }
 
-function AlertCard({ alert, now }: CardProps): JSX.Element {
+function AlertCard({ alert, silences, now }: CardProps): JSX.Element {
   const { fleet } = useShared();
   const isOpen = alert.resolved_at === null;
+  const isSilenced = alert.silenced || isCovered(alert, silences, fleet);
   const lasted = Date.parse(alert.resolved_at ?? "") - Date.parse(alert.opened_at);
   return (
     <section class={`card alert ${isOpen ? alert.severity : "over"}`} aria-label={alert.title}>
       <p>
         <b class="severity">{isOpen ? alert.severity : "resolved"}</b> {alert.title}
-        {alert.silenced && <em class="flag">silenced</em>}
+        {isSilenced && <em class="flag">silenced</em>}
       </p>
       <p class="dim">
         {alert.type.replaceAll("_", " ")} · since {clockText(alert.opened_at, now)},{" "}
@@ -91,7 +95,7 @@ function AlertCard({ alert, now }: CardProps): JSX.Element {
           )}
         </ul>
       </details>
-      {isOpen && !alert.silenced && (
+      {isOpen && !isSilenced && (
         <SilenceButton
           word="Silence"
           label={`Silence: ${alert.title}`}
@@ -100,6 +104,20 @@ function AlertCard({ alert, now }: CardProps): JSX.Element {
       )}
     </section>
   );
+}
+
+/** Whether a silence covers all of it by now: the sentinel says so with the alert's next message. */
+function isCovered(
+  { id, members }: AlertItem,
+  silences: readonly SilenceItem[],
+  fleet: FleetData,
+): boolean {
+  const begun = silences.filter(({ from }) => Date.parse(from) <= fleet.now());
+  if (members.length === 0) return false;
+  return members.every(({ name }) => {
+    const member = { name, host: fleet.runners.get(name)?.process?.host, alertId: id };
+    return silencesOf(begun, member).length > 0;
+  });
 }
 
 /** Members are runners, or parts of Runbeat. */

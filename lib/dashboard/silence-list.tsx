@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { coversMember } from "../core/silence.ts";
+import type { SilencedMember } from "../core/silence.ts";
 import { ActionDialog } from "./action-dialog.tsx";
 import { useAnswer, useShared } from "./hooks.ts";
 import type { ListAnswer } from "./items.ts";
@@ -35,7 +36,7 @@ export function useSilences(): readonly SilenceItem[] {
 /** Of those, the ones that cover a runner. */
 export function silencesOf(
   silences: readonly SilenceItem[],
-  member: { readonly name: string; readonly host?: string | undefined },
+  member: SilencedMember,
 ): readonly SilenceItem[] {
   return silences.filter(({ pattern }) => coversMember(pattern, member));
 }
@@ -46,23 +47,30 @@ export function useCanOperate(): boolean {
   return place.at === undefined && !live.isPast;
 }
 
-export function SilenceList({ silences }: { readonly silences: readonly SilenceItem[] }) {
+interface ListProps {
+  readonly silences: readonly SilenceItem[];
+  /** What a pattern stands for, where that says more. */
+  readonly names?: ReadonlyMap<string, string>;
+}
+
+export function SilenceList({ silences, names = new Map() }: ListProps): JSX.Element {
   const [lifted, lift] = useState<SilenceItem | undefined>();
+  const nameOf = ({ pattern }: SilenceItem): string => names.get(pattern) ?? pattern;
   return (
     <>
       <ul class="silences">
         {silences.map((silence) => (
-          <SilenceLine key={silence.id} silence={silence} lift={lift} />
+          <SilenceLine key={silence.id} silence={silence} name={nameOf(silence)} lift={lift} />
         ))}
       </ul>
       {lifted !== undefined && (
         <ActionDialog
-          title={`Lift the silence of ${lifted.pattern}?`}
+          title={`Lift the silence of ${nameOf(lifted)}?`}
           about={<p>From now on people are told again of what goes wrong there.</p>}
           word="Lift"
           steps={() => [
             {
-              name: `the silence of ${lifted.pattern}`,
+              name: `the silence of ${nameOf(lifted)}`,
               path: `/api/v1/silences/${lifted.id}/lift`,
               body: {},
             },
@@ -76,17 +84,19 @@ export function SilenceList({ silences }: { readonly silences: readonly SilenceI
 
 function SilenceLine(props: {
   readonly silence: SilenceItem;
+  readonly name: string;
   lift(silence: SilenceItem): void;
 }): JSX.Element {
   const { fleet } = useShared();
   const canOperate = useCanOperate();
-  const { pattern, from, until, reason, by } = props.silence;
+  const { name } = props;
+  const { from, until, reason, by } = props.silence;
   const now = fleet.now();
   const isPlanned = Date.parse(from) > now;
   return (
     <li>
       <span>
-        <b>{pattern}</b>{" "}
+        <b>{name}</b>{" "}
         {isPlanned
           ? `planned from ${clockText(from, now)} to ${clockText(until, now)}, begins in ${ageText(Date.parse(from) - now)}`
           : `until ${clockText(until, now)}, for another ${ageText(Date.parse(until) - now)}`}{" "}
@@ -97,7 +107,7 @@ function SilenceLine(props: {
       {canOperate && (
         <button
           type="button"
-          aria-label={`Lift the silence of ${pattern}`}
+          aria-label={`Lift the silence of ${name}`}
           onClick={() => props.lift(props.silence)}
         >
           Lift

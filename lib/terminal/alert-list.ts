@@ -6,6 +6,7 @@ import { fit, harmless, tableLines } from "./table.ts";
 
 /** An alert as the API has it, as far as it is shown. */
 export interface ShownAlert {
+  readonly id: string;
   readonly severity: string;
   readonly state: string;
   readonly title: string;
@@ -56,10 +57,13 @@ export function alertLines(alert: ShownAlert, nowMs: number, looks: TerminalLook
   ];
 }
 
-function whenText({ opened_at, resolved_at, silenced }: ShownAlert, nowMs: number): string {
+/** With the pattern by which it can be silenced. */
+function whenText(alert: ShownAlert, nowMs: number): string {
+  const { id, opened_at, resolved_at, silenced } = alert;
   const opened = `opened ${ageText(nowMs - Date.parse(opened_at))}`;
   const ended = resolved_at === null ? "" : `, over ${ageText(nowMs - Date.parse(resolved_at))}`;
-  return `${opened}${ended}${silenced ? ", silenced" : ""}`;
+  const pattern = resolved_at === null ? `, alert:${harmless(id)}` : "";
+  return `${opened}${ended}${silenced ? ", silenced" : ""}${pattern}`;
 }
 
 /** The silences as a table. */

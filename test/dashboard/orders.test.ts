@@ -146,6 +146,9 @@ describe("silences on the page", { timeout: TEST_MS }, () => {
     const line = page.locator(".silences li", { hasText: B });
     await line.getByText(/for another 7h 59m/).waitFor();
     expect(await line.textContent()).toContain("works (api@");
+    const card = page.getByRole("region", { name: "A test is offline" });
+    await card.getByText("silenced").waitFor();
+    expect(await card.getByRole("button", { name: /^Silence/ }).count()).toBe(0);
 
     await page.goto(`${parts.url}/runners/${B}`);
     await page.getByRole("note", { name: "Silenced" }).waitFor();
