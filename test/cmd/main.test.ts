@@ -63,7 +63,8 @@ describe("runbeat", () => {
   });
 });
 
-describe("every command", () => {
+// Each is a program that starts, says something and ends.
+describe.concurrent("every command", () => {
   it.each(COMMAND_TABLE.map(({ name }) => name))(
     "%s explains itself, with an example",
     async (name) => {
