@@ -13,7 +13,7 @@ const MAX_FINDINGS = 3;
 const DISK_EVERY_MS = 10_000;
 
 interface Watched {
-  readonly context: Context;
+  readonly context: Pick<Context, "paths" | "settings">;
   readonly models: ReadModels;
   readonly monitor: PipelineMonitor;
 }
@@ -69,7 +69,7 @@ function readable<T>(read: () => T): T | undefined {
   }
 }
 
-function diskWatch({ paths, settings }: Context): () => readonly Trouble[] {
+function diskWatch({ paths, settings }: Watched["context"]): () => readonly Trouble[] {
   const { limit } = rulesWith(settings.alerts.rules).disk_full;
   let lookedAt = -Infinity;
   let found: readonly Trouble[] = [];

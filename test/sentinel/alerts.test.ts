@@ -20,6 +20,20 @@ const server = await startNatsServer();
 const HERE = Array.from({ length: 6 }, (_, index) => `process/here${index}/default`);
 const THERE = Array.from({ length: 5 }, (_, index) => `camera/there${index}/hd`);
 const T0 = Date.now();
+const FALLS = [
+  [0, "unknown", "online"],
+  [0, "online", "stale"],
+  [0, "stale", "online"],
+  [0, "online", "stale"],
+  [0, "stale", "online"],
+  [0, "online", "missing"],
+  [1, "unknown", "online"],
+  [1, "online", "stale"],
+  [1, "stale", "online"],
+  [1, "online", "stale"],
+  // That nobody could tell is no fall of its own.
+  [1, "online", "unknown"],
+] as const;
 const SECRET = "a-secret-of-the-test";
 
 interface Told {
@@ -153,5 +167,29 @@ describe("alerts", { timeout: 60_000 }, () => {
     await rig.tell(stopped, "process_exited", { ...process(4), ...end });
     await waitFor(() => brief().length > 1, { what: "its crash is told" });
     expect(told()[1]?.alerts[0]?.members.map(({ name }) => name)).toEqual([crashed, stopped]);
+  });
+
+  it("are about whoever comes and goes, also where another sentinel saw it before", async () => {
+    const [restless = "", calm = ""] = HERE;
+    const names = [restless, calm];
+    const beating = rig.keepBeating(() => names);
+    // What the one before told of them: three falls of one, two of the other.
+    for (const [index, from, to] of FALLS) {
+      await rig.tell(names[index] ?? "", "status_changed", { from, to, cause: "silence" });
+    }
+    await waitFor(() => rig.models.eventsAfter(0, 20).length === FALLS.length, {
+      what: "they are folded",
+    });
+    await rig.sentinel({ sinks });
+    await rig.untilTold(names, "online");
+    beating.stop();
+    await rig.untilTold(names, "stale");
+    const again = rig.keepBeating(() => names);
+    await waitFor(() => told().length > 0, { what: "it is told" });
+    again.stop();
+    const flapping = told().flatMap(({ alerts }) =>
+      alerts.filter(({ type }) => type === "runner_flapping"),
+    );
+    expect(flapping.map(({ members }) => members.map(({ name }) => name))).toEqual([[restless]]);
   });
 });
