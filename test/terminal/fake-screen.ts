@@ -4,6 +4,12 @@ import type { ScreenOutput } from "../../lib/terminal/screen-writer.ts";
 
 const SEQUENCE = /\u001B\[([?\d;]*)([A-Za-z])/y;
 
+export interface Cell {
+  readonly char: string;
+  /** The numbers of the colours and such that it was written with; empty: plain. */
+  readonly style: string;
+}
+
 export class FakeScreen implements ScreenOutput {
   writableNeedDrain = false;
   isOther = false;
@@ -11,7 +17,8 @@ export class FakeScreen implements ScreenOutput {
   /** Everything that was written. */
   written = "";
   readonly #columns: number;
-  #rows: string[][] = [];
+  #rows: Cell[][] = [];
+  #style = "";
   #row = 0;
   #column = 0;
 
@@ -38,21 +45,30 @@ export class FakeScreen implements ScreenOutput {
   /** Without the blank lines at the end. */
   text(): string {
     return this.#rows
-      .map((row) => row.join("").trimEnd())
+      .map((row) =>
+        row
+          .map(({ char }) => char)
+          .join("")
+          .trimEnd(),
+      )
       .join("\n")
       .trimEnd();
+  }
+
+  cells(): readonly (readonly Cell[])[] {
+    return this.#rows;
   }
 
   /** Without wrapping, the cursor stays on the last column. */
   #put(char: string): void {
     if (char === "\n") throw new Error("a line feed would scroll the screen");
     const row = this.#rowAt(this.#row);
-    while (row.length < this.#column) row.push(" ");
-    row[this.#column] = char;
+    while (row.length < this.#column) row.push({ char: " ", style: "" });
+    row[this.#column] = { char, style: this.#style };
     this.#column = Math.min(this.#column + 1, this.#columns - 1);
   }
 
-  #rowAt(row: number): string[] {
+  #rowAt(row: number): Cell[] {
     for (let at = this.#rows.length; at <= row; at++) this.#rows.push([]);
     return this.#rows[row] ?? [];
   }
@@ -63,10 +79,11 @@ export class FakeScreen implements ScreenOutput {
       [this.#row, this.#column] = [row - 1, column - 1];
     } else if (letter === "K") this.#rowAt(this.#row).splice(this.#column);
     else if (letter === "J") this.#rows = [];
+    else if (letter === "m")
+      this.#style = numbers === "0" ? "" : `${this.#style} ${numbers}`.trim();
     else if (numbers === "?1049") this.isOther = letter === "h";
     else if (numbers === "?25") this.hasCursor = letter === "h";
-    else if (letter !== "m" && numbers !== "?7")
-      throw new Error(`nobody knows ${numbers}${letter}`);
+    else if (numbers !== "?7") throw new Error(`nobody knows ${numbers}${letter}`);
   }
 }
 
