@@ -37,7 +37,7 @@ export function TimeBar({ isLoading }: { readonly isLoading: boolean }): JSX.Ele
   return (
     <section class="time-bar" aria-label="Time" aria-busy={isLoading}>
       <button type="button" onClick={() => void jump("previous")}>
-        ⏮ Previous change
+        ← Previous change
       </button>
       <button type="button" onClick={() => goTo(at - MINUTE_MS)}>
         −1 min
@@ -47,7 +47,7 @@ export function TimeBar({ isLoading }: { readonly isLoading: boolean }): JSX.Ele
         +1 min
       </button>
       <button type="button" onClick={() => void jump("next")}>
-        Next change ⏭
+        Next change →
       </button>
       <select
         aria-label="How far back the slider goes"
@@ -171,8 +171,10 @@ export function PastBanner({ trouble, isLoading }: BannerProps): JSX.Element | n
   if (place.at === undefined) return live.isPast ? <ExportBanner end={live.now()} /> : null;
   return (
     <div class="banner past" role="status">
-      <b>PAST</b> as it was at <time>{momentText(place.at)}</time>, {ageText(live.now() - place.at)}{" "}
-      {live.isPast ? "before the end of this export" : "ago"}
+      <span>
+        <b>PAST</b> as it was at <time>{momentText(place.at)}</time>,{" "}
+        {ageText(live.now() - place.at)} {live.isPast ? "before the end of this export" : "ago"}
+      </span>
       {isLoading && <span>· loading …</span>}
       {trouble !== "" && <span class="trouble">{trouble}</span>}
       <button type="button" onClick={() => go({ at: undefined })}>
@@ -186,8 +188,10 @@ export function PastBanner({ trouble, isLoading }: BannerProps): JSX.Element | n
 function ExportBanner({ end }: { readonly end: number }): JSX.Element {
   return (
     <div class="banner past" role="status">
-      <b>PAST</b> an export, as it stood at its end: <time>{momentText(end)}</time>,{" "}
-      {ageText(Date.now() - end)} ago
+      <span>
+        <b>PAST</b> an export, as it stood at its end: <time>{momentText(end)}</time>,{" "}
+        {ageText(Date.now() - end)} ago
+      </span>
     </div>
   );
 }

@@ -12,10 +12,12 @@ import { openBrowser } from "../dashboard/browser.ts";
 import { startSimulation } from "./simulated-fleet.ts";
 import { terminalPage, topScreen } from "./terminal.ts";
 
-const DESK = { viewport: { width: 1200, height: 640 } };
+const DESK = { viewport: { width: 1280, height: 600 } };
 const PHONE = { viewport: { width: 390, height: 720 } };
 /** Alerts wait for more members before they are told. */
-const SETTLE_MS = 15_000;
+const SETTLE_MS = 25_000;
+/** Its rates need several seconds. */
+const TOP_MS = 8_000;
 const PAST_AGO_MS = 35 * 60_000;
 
 const folder = join(projectRoot(), "lib", "dashboard", "pictures");
@@ -53,12 +55,13 @@ async function takeAll(browser: Browser): Promise<void> {
     const page = await (await browser.newContext(look)).newPage();
     await page.goto(origin + place);
     await page.locator(".row.line").first().waitFor();
+    await page.locator(".freshness.live").waitFor();
     await page.locator(".time-bar[aria-busy=true]").waitFor({ state: "detached" });
     // The strips of the last hour are asked for by themselves.
     await page.locator(".strip .s-offline").first().waitFor();
     await take(page, name);
   }
-  const screen = await topScreen(origin, 4_000);
+  const screen = await topScreen(origin, TOP_MS);
   const page = await (
     await browser.newContext({ viewport: { width: 900, height: 560 } })
   ).newPage();

@@ -24,6 +24,8 @@ interface Simulated {
   readonly silences: readonly (readonly [from: number, to: number])[];
   /** It ended so many minutes before now. */
   readonly endedAgo?: number;
+  /** Of the present: so that the sentinel sees it fall silent. */
+  readonly silentAfterMs?: number;
 }
 
 function camera(name: string, host: string, fps: number, more: Partial<Simulated> = {}): Simulated {
@@ -39,13 +41,13 @@ function program(runner: string, host: string, more: Partial<Simulated> = {}): S
 const OUT_OF_MEMORY = {
   health: "degraded",
   last_error: "CUDA out of memory: fell back to the CPU",
-  metrics: { frames_per_sec: 3.2 },
+  metrics: { images: 3.2 },
 };
 
 const FLEET: readonly Simulated[] = [
   program("process/bidder/default", "edge-2", { endedAgo: 21, silences: [[44, 41]] }),
-  camera("loading-dock", "edge-3", 12.5, { silences: [[52, 50], [30, 27.5], [1.3, 0]] }), // prettier-ignore
-  program("service/vpn/main", "core-1", { silences: [[0.5, 0]] }),
+  camera("loading-dock", "edge-3", 12.5, { silences: [[52, 50], [30, 27.5], [0.7, 0]] }), // prettier-ignore
+  program("service/vpn/main", "core-1", { silentAfterMs: 22 * SECOND_MS }),
   program("worker/gpu-1/default", "gpu-1", { body: OUT_OF_MEMORY }),
   camera("front-door", "edge-1", 24.9),
   camera("back-yard", "edge-1", 25, { silences: [[38, 33]] }),
@@ -55,8 +57,8 @@ const FLEET: readonly Simulated[] = [
   camera("stairs", "edge-2", 25),
   camera("gate", "edge-3", 24.7),
   camera("parking", "edge-3", 20),
-  program("worker/gpu-0/default", "gpu-0", { body: { metrics: { frames_per_sec: 118 } } }),
-  program("worker/gpu-2/default", "gpu-2", { body: { metrics: { frames_per_sec: 121 } } }),
+  program("worker/gpu-0/default", "gpu-0", { body: { metrics: { images: 118 } } }),
+  program("worker/gpu-2/default", "gpu-2", { body: { metrics: { images: 121 } } }),
   program("service/api/main", "core-1"),
   program("service/db/main", "core-1"),
   program("process/feeder/default", "edge-2"),
@@ -99,8 +101,9 @@ function eventOf<Type extends EventType>(
 /** As the sentinel would have told them: 15 s, 45 s and 120 s after the last heartbeat. */
 function changesOf(one: Simulated, now: number): Told[] {
   const change = (at: number, from: string, to: string, cause: string): Told =>
-    eventOf(one, "status_changed", at, { from, to, cause } as EventData<"status_changed">);
-  return one.silences.flatMap(([from, to]) => {
+    eventOf(one, "status_changed", at, { from, to, cause });
+  const first = change(now - HISTORY_MS + SECOND_MS, "unknown", "online", "heartbeat");
+  const falls = one.silences.flatMap(([from, to]) => {
     const [begin, end] = [now - from * MINUTE_MS, now - to * MINUTE_MS];
     const steps = [
       [begin + 15 * SECOND_MS, "stale"],
@@ -108,16 +111,17 @@ function changesOf(one: Simulated, now: number): Told[] {
       [begin + 120 * SECOND_MS, "offline"],
     ] as const;
     let last = "online";
-    const falls = steps.flatMap(([at, status]) => {
+    const downs = steps.flatMap(([at, status]) => {
       if (at >= end) return [];
       const told = change(at, last, status, "silence");
       last = status;
       return [told];
     });
     return to === 0 || last === "online"
-      ? falls
-      : [...falls, change(end, last, "online", "heartbeat")];
+      ? downs
+      : [...downs, change(end, last, "online", "heartbeat")];
   });
+  return [first, ...falls];
 }
 
 function endOf(one: Simulated, now: number): Told[] {
@@ -136,7 +140,7 @@ function endOf(one: Simulated, now: number): Told[] {
       from: "online",
       to: "offline",
       cause: "ended",
-    } as EventData<"status_changed">),
+    }),
   ];
 }
 
@@ -167,6 +171,7 @@ export async function startSimulation({ nc, jsm }: Stage): Promise<() => void> {
   const beating = FLEET.filter((one) => !isSilent(one, 0));
   const timer = setInterval(() => {
     for (const one of beating) {
+      if (Date.now() - now > (one.silentAfterMs ?? Infinity)) continue;
       const { subject, data } = beatOf(one, Date.now(), now);
       nc.publish(subject, data);
     }
