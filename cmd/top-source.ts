@@ -1,4 +1,6 @@
 /** What `runbeat top` asks the read API for beside the live stream. */
+import { outagesOf } from "../lib/core/outage-spans.ts";
+import type { OutageItem } from "../lib/core/outage-spans.ts";
 import { formatTime } from "../lib/core/time.ts";
 import type { TopAlerts } from "../lib/terminal/top-header.ts";
 import { TopFleet } from "../lib/terminal/top-fleet.ts";
@@ -65,6 +67,11 @@ export async function addHistory(
     query.set("cursor", found.next_cursor);
   }
   for (const event of changes) fleet.noteChangeOf(event);
+  const outages = await orNothing<Page<OutageItem>>(
+    api,
+    `/api/v1/alerts?type=pipeline_down&limit=${ALERTS}${then}`,
+  );
+  fleet.outages = outagesOf(outages?.items ?? []);
 }
 
 interface AlertItem {

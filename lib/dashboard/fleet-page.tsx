@@ -1,5 +1,7 @@
 import type { JSX } from "preact";
 import { useMemo, useRef } from "preact/hooks";
+import { outagesOf } from "../core/outage-spans.ts";
+import type { Outage, OutageItem } from "../core/outage-spans.ts";
 import { CountStrip } from "./count-strip.tsx";
 import { FilterBar } from "./filter-bar.tsx";
 import { FleetTable } from "./fleet-table.tsx";
@@ -18,11 +20,14 @@ const RENDER_EVERY_MS = 250;
 const ARRANGE_EVERY_MS = 1_000;
 const HOUR_MS = 3_600_000;
 const CHANGES_EVERY_MS = 60_000;
+/** Newest first; an hour has no more that are long enough to be told. */
+const MAX_OUTAGES = 50;
 
 export function FleetPage(): JSX.Element {
   useTick(RENDER_EVERY_MS);
   const { lines, shown } = useArranged();
   const changes = useChanges();
+  const outages = useOutages();
   const { fleet } = useShared();
   const selection = useSelection();
   return (
@@ -38,7 +43,7 @@ export function FleetPage(): JSX.Element {
             : "No runner fits these filters."}
         </p>
       ) : (
-        <FleetTable lines={lines} changes={changes} selection={selection} />
+        <FleetTable lines={lines} changes={changes} outages={outages} selection={selection} />
       )}
     </main>
   );
@@ -73,6 +78,22 @@ function useArranged(): Arranged {
   const shown = lines.filter(({ type }) => type === "runner").length;
   known.current = { lines, shown, asked, of: fleet, at: now, size };
   return known.current;
+}
+
+/** Times in which nobody could see: a strip is grey there. */
+function useOutages(): readonly Outage[] {
+  const { place } = useShared();
+  const { at } = place;
+  const { answer } = useAnswer<ListAnswer<OutageItem>>(
+    "/api/v1/alerts",
+    {
+      type: "pipeline_down",
+      limit: MAX_OUTAGES,
+      at: at === undefined ? undefined : new Date(at).toISOString(),
+    },
+    at === undefined ? CHANGES_EVERY_MS : undefined,
+  );
+  return useMemo(() => outagesOf(answer?.items ?? []), [answer]);
 }
 
 /** Changes of statuses within the last hour: those before this page was opened are asked for. */

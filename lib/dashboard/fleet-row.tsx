@@ -1,6 +1,7 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 import { STATUS_SEVERITY, STATUSES } from "../core/status.ts";
+import type { Outage } from "../core/outage-spans.ts";
 import { placeOf, useShared } from "./hooks.ts";
 import type { Shared } from "./hooks.ts";
 import type { Line } from "./fleet-view.ts";
@@ -24,6 +25,7 @@ interface RowPlace {
 interface RowProps extends RowPlace {
   readonly item: RunnerItem;
   readonly changes: readonly Change[] | undefined;
+  readonly outages: readonly Outage[];
   readonly now: number;
   /** Undefined where rows can't be selected. */
   readonly isSelected: boolean | undefined;
@@ -32,22 +34,22 @@ interface RowProps extends RowPlace {
 
 /** Made anew only where something in it is another: most rows are as they were. */
 export function FleetRow(props: RowProps): JSX.Element {
-  const { item, changes, now, isSelected, toggle } = props;
+  const { item, changes, outages, now, isSelected, toggle } = props;
   const shared = useShared();
   const seen = sinceText(item.last_heartbeat_at, now);
   const stripNow = Math.floor(now / STRIP_STEP_MS) * STRIP_STEP_MS;
   const { index, top, isActive } = props;
   return useMemo(
     () => rowOf({ ...props, now: stripNow }, seen, shared),
-    [item, changes, seen, stripNow, shared, index, top, isActive, isSelected, toggle],
+    [item, changes, outages, seen, stripNow, shared, index, top, isActive, isSelected, toggle],
   );
 }
 
 function rowOf(props: RowProps, seen: string, shared: Shared): JSX.Element {
-  const { item, changes, now, isSelected, toggle, ...place } = props;
+  const { item, changes, outages, now, isSelected, toggle, ...place } = props;
   const restarts = item.process?.restarts ?? 0;
   const skew = item.clock_skew_ms;
-  const strip = stripOf(item, changes ?? NO_CHANGES, { now, lengthMs: HOUR_MS });
+  const strip = stripOf(item, changes ?? NO_CHANGES, { now, lengthMs: HOUR_MS, outages });
   return (
     <div
       {...rowAttributes(place)}

@@ -5,6 +5,7 @@ import type { Line } from "./fleet-view.ts";
 import { FleetRow, GroupRow } from "./fleet-row.tsx";
 import { useNarrow, useShared } from "./hooks.ts";
 import type { Selection } from "./selection-bar.tsx";
+import type { Outage } from "../core/outage-spans.ts";
 import type { Change } from "./status-strip.ts";
 
 const ROW_PX = 34;
@@ -29,11 +30,13 @@ const COLUMNS = [
 interface TableProps {
   readonly lines: readonly Line[];
   readonly changes: ReadonlyMap<string, readonly Change[]>;
+  /** Times in which nobody could see. */
+  readonly outages: readonly Outage[];
   /** Undefined where rows can't be selected. */
   readonly selection: Selection | undefined;
 }
 
-export function FleetTable({ lines, changes, selection }: TableProps): JSX.Element {
+export function FleetTable({ lines, changes, outages, selection }: TableProps): JSX.Element {
   const shared = useShared();
   const rowPx = useNarrow() ? NARROW_ROW_PX : ROW_PX;
   const { box, first, count } = useWindow(lines.length, rowPx);
@@ -92,6 +95,7 @@ export function FleetTable({ lines, changes, selection }: TableProps): JSX.Eleme
               key={key}
               item={shared.fleet.runners.get(runner) ?? line.item}
               changes={changes.get(runner)}
+              outages={outages}
               now={shared.fleet.now()}
               isSelected={selection?.has(runner)}
               toggle={selection?.toggle}

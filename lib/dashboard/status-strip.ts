@@ -1,4 +1,6 @@
 /** What a runner's status was over a span of time, from the changes that were told. */
+import { withOutages } from "../core/outage-spans.ts";
+import type { Outage } from "../core/outage-spans.ts";
 import { STATUSES } from "../core/status.ts";
 import type { Status } from "../core/status.ts";
 import type { EventItem, RunnerItem } from "./items.ts";
@@ -16,6 +18,14 @@ export interface Span {
   readonly to: number;
   /** Undefined where nobody knows. */
   readonly status: Status | undefined;
+}
+
+/** Which time a strip is of; epoch ms. */
+export interface StripTime {
+  readonly now: number;
+  readonly lengthMs: number;
+  /** Times in which nobody could see. */
+  readonly outages: readonly Outage[];
 }
 
 function asStatus(value: unknown): Status | undefined {
@@ -52,19 +62,22 @@ export function changesByRunner(events: Iterable<EventItem>): Map<string, Change
 export function stripOf(
   item: Pick<RunnerItem, "status" | "status_since">,
   changes: readonly Change[],
-  { now, lengthMs }: { now: number; lengthMs: number },
+  { now, lengthMs, outages }: StripTime,
 ): Span[] {
   const start = now - lengthMs;
   const since = Date.parse(item.status_since);
   // Its own word on the present is newer than any change that was told.
   const known = changes.filter(({ at }) => at < since);
   const steps = [...known, { at: since, from: known.at(-1)?.to, to: item.status }];
-  const spans: Span[] = [];
-  const add = (from: number, to: number, status: Status | undefined): void => {
+  const stretches = [
+    { from: -Infinity, to: steps[0]?.at ?? now, status: changes[0]?.from },
+    ...steps.map(({ at, to: status }, index) => {
+      return { from: at, to: steps[index + 1]?.at ?? now, status };
+    }),
+  ];
+  return withOutages(stretches, outages).flatMap(({ from, to, status }) => {
     const [a, b] = [Math.max(from, start), Math.min(to, now)];
-    if (b > a) spans.push({ from: (a - start) / lengthMs, to: (b - start) / lengthMs, status });
-  };
-  add(-Infinity, steps[0]?.at ?? now, changes[0]?.from);
-  steps.forEach(({ at, to }, index) => add(at, steps[index + 1]?.at ?? now, to));
-  return spans;
+    if (b <= a) return [];
+    return [{ from: (a - start) / lengthMs, to: (b - start) / lengthMs, status }];
+  });
 }

@@ -1,4 +1,5 @@
 /** The fleet as a live client knows it: what the API told, put together. */
+import type { Outage } from "../core/outage-spans.ts";
 import type { Health } from "../core/heartbeat.ts";
 import { STATUSES } from "../core/status.ts";
 import type { Status } from "../core/status.ts";
@@ -81,6 +82,8 @@ export class TopFleet {
   summary: TopSummary | undefined;
   /** Newest last. */
   readonly events: TopEvent[] = [];
+  /** Times in which nobody could see. */
+  outages: readonly Outage[] = [];
   readonly #changes = new Map<string, StatusChange[]>();
   /** The parts of a snapshot, until it is whole. */
   #arriving: Map<string, TopRunner> | undefined;
@@ -156,6 +159,7 @@ export class TopFleet {
     copy.runners = new Map(this.runners);
     copy.summary = this.summary;
     copy.events.push(...this.events);
+    copy.outages = this.outages;
     for (const [runner, changes] of this.#changes) copy.#changes.set(runner, [...changes]);
     copy.#folded = [...this.#folded];
     copy.#offsetMs = this.#offsetMs;

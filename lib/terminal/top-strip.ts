@@ -2,6 +2,8 @@
  * The last hour of a runner as a strip of characters, one shape for each status: the higher, the
  * worse. It follows from changes of status; what nobody told stays blank.
  */
+import { withOutages } from "../core/outage-spans.ts";
+import type { Outage, Stretch } from "../core/outage-spans.ts";
 import { STATUS_SEVERITY } from "../core/status.ts";
 import type { Status } from "../core/status.ts";
 import { paint, statusColour } from "./style.ts";
@@ -21,6 +23,8 @@ export interface StripFacts {
   /** Since when it has its status, epoch ms. */
   readonly since: number;
   readonly nowMs: number;
+  /** Times in which nobody could see. */
+  readonly outages: readonly Outage[];
 }
 
 export const STRIP_MS = 3_600_000;
@@ -34,16 +38,9 @@ const SHAPES: Readonly<Record<Status, { readonly glyph: string; readonly ascii: 
   unknown: { glyph: "░", ascii: "?" },
 };
 
-/** A span with one status; undefined where nobody knows. */
-interface Stretch {
-  readonly from: number;
-  readonly to: number;
-  readonly status: Status | undefined;
-}
-
 /** @param cells columns, oldest on the left; in each the worst of its span is shown. */
 export function stripText(facts: StripFacts, cells: number, looks: TerminalLooks): string {
-  const stretches = stretchesOf(facts);
+  const stretches = withOutages(stretchesOf(facts), facts.outages);
   const spanMs = STRIP_MS / cells;
   const start = facts.nowMs - STRIP_MS;
   let text = "";

@@ -181,6 +181,7 @@ export function historyOf(
     status: runner.status,
     since: Date.parse(runner.status_since),
     nowMs,
+    outages: fleet.outages,
   };
   return stripText(facts, cells, looks);
 }

@@ -19,7 +19,9 @@ function told(...events: readonly (readonly [string, unknown])[]): TopFleet {
 function strip(fleet: TopFleet, runner: string, cells = 12): string {
   const { status, status_since } = fleet.runners.get(runner) ?? A;
   const changes = fleet.changesOf(runner);
-  return stripText({ changes, status, since: Date.parse(status_since), nowMs: NOW }, cells, LOOKS);
+  const { outages } = fleet;
+  const since = Date.parse(status_since);
+  return stripText({ changes, status, since, nowMs: NOW, outages }, cells, LOOKS);
 }
 
 function change(minutesAgo: number, from: string, to: string, seq = 1) {
