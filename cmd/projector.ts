@@ -1,17 +1,15 @@
-import { hostname } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command } from "commander";
 import { connectNats } from "../lib/nats/connect.ts";
-import { stateBucket } from "../lib/nats/stream-declarations.ts";
 import { reconcileStreams } from "../lib/nats/streams.ts";
 import { isImport } from "../lib/operator/import-target.ts";
-import { startEmitter } from "../lib/projector/emitter.ts";
 import { startProjector } from "../lib/projector/projector.ts";
 import { openDatabase } from "../lib/store/open.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
+import { startEmitterThread } from "./emitter.ts";
 import { startMarksThread } from "./marks.ts";
 import { natsOptions } from "./nats-options.ts";
 import { foldableProjections } from "./projection-list.ts";
@@ -62,7 +60,6 @@ async function run(context: Context): Promise<void> {
     // A backlog fills a connection: what waits for answers needs one of its own.
     const nc = await connect("asking");
     const folding = await connect("folding");
-    const judging = await connect("judging");
     const again = { log, signal: abort.signal };
     await whenAvailable(() => reconcileStreams(nc, streamOptions(settings)), again);
     const prefixes = prefixesOf(settings);
@@ -85,21 +82,13 @@ async function run(context: Context): Promise<void> {
       log.info({ reason: await stopping }, "the projector stops");
       return;
     }
-    const emitterOptions = {
-      nc,
-      readingNc: judging,
-      prefixes,
-      bucket: stateBucket(prefixes),
-      holder: `${hostname()}:${process.pid}`,
-      everySec: settings.heartbeat.logEverySec,
-      log,
-    };
-    // Judging shares this thread: a cold start tells the statuses first.
+    // Judging takes as much of the machine as folding: a cold start tells the statuses first.
     const headStart = delay(EMITTER_HEAD_START_MS, undefined, { ref: false });
     await Promise.race([projector.caughtUp, headStart, stopping]);
-    const emitter = await whenAvailable(() => startEmitter(emitterOptions), again);
-    opened.push(() => emitter.stop());
-    log.info({ reason: await stopping }, "the projector stops");
+    const emitter = startEmitterThread(context);
+    opened.push(() => emitter.close());
+    const reason = await Promise.race([stopping, emitter.failed]);
+    log.info({ reason }, "the projector stops");
   } catch (error) {
     if (!abort.signal.aborted) throw error;
   } finally {
