@@ -6,6 +6,7 @@ const CAMERAS = 10_000;
 const ALL = CAMERAS + 5;
 /** A screen of rows, and some beyond its edges. */
 const MOST_ROWS = 60;
+const CLEAR_MS = 250;
 
 const rig = pageRig();
 
@@ -40,4 +41,23 @@ it("of 10,000 runners only those in sight are in the page, and they are the newe
   expect(await shownRunners(page)).toEqual(
     Array.from({ length: 10 }, (_, index) => camera(9_970 + index)),
   );
+}, 60_000);
+
+it("a past moment of 10,000 runners is shown whole, its rows in sight only", async () => {
+  const { parts, open } = rig();
+  // By the test before, all of them have beaten; the API only estimates the server's clock.
+  const at = await waitFor(async () => {
+    const answer = await fetch(`${parts.url}/api/v1/runners?limit=1&sort=-last_heartbeat_at`);
+    const { items, as_of } = (await answer.json()) as {
+      items: { last_heartbeat_at: string }[];
+      as_of: { time: string };
+    };
+    const newest = Date.parse(items[0]?.last_heartbeat_at ?? "");
+    return Date.parse(as_of.time) > newest + CLEAR_MS && as_of.time;
+  });
+  const page = await open(`/?at=${at}`);
+  await untilText(page, ".shown", `${ALL} of ${ALL} runners`);
+  expect((await shownRunners(page)).length).toBeLessThan(MOST_ROWS);
+  await page.getByText("PAST").waitFor();
+  expect(await page.locator(".count.s-online b").textContent()).toBe(String(ALL - 1));
 }, 60_000);
