@@ -12,7 +12,7 @@ import { KEEP_ALIVE } from "./live-frame.ts";
 import type { LivePlace } from "./live-frame.ts";
 import { LiveLog } from "./live-log.ts";
 import { LivePieces, PART_EVENTS } from "./live-pieces.ts";
-import { LiveSnapshot } from "./live-snapshot.ts";
+import { LiveSnapshot, PART_RUNNERS } from "./live-snapshot.ts";
 import type { LiveTexts } from "./live-texts.ts";
 import type { PipelineMonitor } from "./pipeline-monitor.ts";
 
@@ -107,9 +107,9 @@ export class LiveHub {
     }
   }
 
-  /** Others have as much time as looking and telling took: under load there is more at a time. */
+  /** Requests have their turn too: a fifth of the time where looking and telling take the rest. */
   private wait(tookMs: number): void {
-    const pauseMs = Math.max(LOOK_EVERY_MS - tookMs, tookMs);
+    const pauseMs = Math.max(LOOK_EVERY_MS - tookMs, tookMs / 4);
     this.timer = setTimeout(() => {
       const before = performance.now();
       this.tick();
@@ -129,10 +129,14 @@ export class LiveHub {
     this.timer = undefined;
   }
 
-  /** The socket of a client takes more again. What others lack too, it is told with them. */
+  /**
+   * The socket of a client takes more again. It is told with the others what they lack too, unless
+   * it has far to go: one part a look would not be enough to come after.
+   */
   resume(client: LiveClient): void {
-    if (client.snapshot !== undefined)
-      this.guarded(() => this.catchUp(client, this.options.monitor.moment()));
+    const isFarBehind = this.log.version - client.version > PART_RUNNERS;
+    if (client.snapshot === undefined && !isFarBehind) return;
+    this.guarded(() => this.catchUp(client, this.options.monitor.moment()));
   }
 
   close(): void {
