@@ -23,6 +23,8 @@ const ACK_WAIT_MS = 20_000;
 const MAX_ROUND = 500;
 const WAIT_MS = 5_000;
 const GATHER_MS = 1_000;
+/** Our acknowledgement is answered by then, or nobody knows of it. */
+const ANSWER_MS = 2_000;
 const MAX_REMEMBERED = 1_000;
 const FETCH_AGAIN_MS = 1_000;
 const RETRY_MIN_MS = 500;
@@ -36,6 +38,7 @@ export interface DeliveryOptions {
   readonly log: Pick<Logger, "warn" | "info" | "debug">;
   readonly memory: SinkMemory;
   readonly retryMinMs?: number;
+  readonly ackWaitMs?: number;
 }
 
 /** What outlives a lost election: of one sink, for as long as the process lives. */
@@ -108,7 +111,7 @@ class Delivery {
       waiting = waiting.filter(({ alert }) => !isDone(alert?.id));
       for (const { alert } of done) this.#remember(alert);
       for (const { message, alert } of done) {
-        await message.ackAck();
+        await message.ackAck({ timeout: ANSWER_MS });
         memory.taken.delete(nameOf(alert));
       }
     };
@@ -161,7 +164,8 @@ export async function openConsumer({
   jsm,
   prefixes,
   sink,
-}: Pick<DeliveryOptions, "nc" | "jsm" | "prefixes" | "sink">): Promise<Consumer> {
+  ackWaitMs = ACK_WAIT_MS,
+}: Pick<DeliveryOptions, "nc" | "jsm" | "prefixes" | "sink" | "ackWaitMs">): Promise<Consumer> {
   const stream = streamName(prefixes, "alerts");
   const name = consumerName(sink.name);
   await jsm.consumers.add(stream, {
@@ -169,7 +173,7 @@ export async function openConsumer({
     description: `Runbeat: alerts for the sink ${sink.name}`,
     ack_policy: AckPolicy.Explicit,
     deliver_policy: DeliverPolicy.New,
-    ack_wait: nanos(ACK_WAIT_MS),
+    ack_wait: nanos(ackWaitMs),
     max_ack_pending: MAX_ROUND,
     filter_subjects: alertSubjects(prefixes),
   });
