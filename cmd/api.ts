@@ -120,11 +120,7 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
 
 /** What operators ask for is passed on as soon as there is a connection, and not kept until then. */
 function operatorAccess(context: Context, connecting: Promise<NatsConnection>): OperatorAccess {
-  const options = {
-    prefixes: prefixesOf(context.settings),
-    by: `api@${hostname()}`,
-    log: context.log,
-  };
+  const options = { prefixes: prefixesOf(context.settings), by: `api@${hostname()}` };
   let line: OperatorLine | undefined;
   connecting.then((nc) => (line = new OperatorLine(nc, options))).catch(() => undefined);
   const there = (): OperatorLine => {

@@ -24,7 +24,7 @@ export async function withOperatorLine<T>(
   try {
     const prefixes = prefixesOf(context.settings);
     const by = `operator@${hostname()}`;
-    return await work(new OperatorLine(nc, { prefixes, by, log: context.log }));
+    return await work(new OperatorLine(nc, { prefixes, by }));
   } finally {
     await nc.close();
   }

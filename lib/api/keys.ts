@@ -94,7 +94,8 @@ export class Keys {
     if (this.isOpen) return undefined;
     const token = bearerToken(c);
     if (token === undefined) {
-      const detail = "Reading needs the read key: send it as Authorization: Bearer KEY";
+      const detail =
+        "Reading needs the read key: send it as a bearer token, in the header Authorization";
       return problem(c, "unauthorized", detail, { "www-authenticate": 'Bearer realm="runbeat"' });
     }
     if (findKey(this.reading, token) !== undefined) return undefined;
@@ -115,7 +116,8 @@ export class Keys {
     if (!this.takesOrders) return problem(c, "forbidden", this.whyNoOrders);
     const token = bearerToken(c);
     if (token === undefined) {
-      const detail = "Orders need the operate key: send it as Authorization: Bearer KEY";
+      const detail =
+        "Orders need the operate key: send it as a bearer token, in the header Authorization";
       return problem(c, "unauthorized", detail, { "www-authenticate": 'Bearer realm="runbeat"' });
     }
     if (findKey(this.operating, token) !== undefined) return undefined;

@@ -1,16 +1,16 @@
 /** What operators ask for, over NATS: orders to enforcers, and silences on the ALERTS stream. */
+import { randomUUID } from "node:crypto";
 import { jetstream } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { Logger } from "pino";
 import { SILENCE_TYPE, silenceBody, UNSILENCE_TYPE, unsilenceBody } from "../core/alert.ts";
 import { orderData } from "../core/decide-orders.ts";
 import type { Order, OrderReply } from "../core/decide-orders.ts";
 import { AppError, messageOf } from "../core/errors.ts";
+import { eventBody } from "../core/event.ts";
 import type { RunnerId } from "../core/runner-id.ts";
 import type { Silence } from "../core/silence.ts";
-import { orderSubject, subjectPrefix } from "../core/subject.ts";
+import { eventSubject, orderSubject, subjectPrefix } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
-import { createEventPublisher } from "./event-publisher.ts";
 
 const ANSWER_MS = 5_000;
 const ACK_MS = 2_000;
@@ -19,7 +19,6 @@ export interface OperatorLineOptions {
   readonly prefixes: Prefixes;
   /** Which component on which host passes it on. */
   readonly by: string;
-  readonly log: Pick<Logger, "warn" | "error" | "info">;
 }
 
 /** What is done, for people, and by whom. */
@@ -83,19 +82,27 @@ export class OperatorLine {
         `No enforcer that has ${runner} answers: is one running, on this NATS, with the runner in its fleet file?`,
       );
     }
-    const publisher = createEventPublisher(this.#nc, this.#options);
-    await publisher.publish(runner, "runner_retired", orderData(order));
-    await publisher.close();
+    const { prefixes, by } = this.#options;
+    const body = eventBody("runner_retired", by, Date.now(), orderData(order));
+    await this.#publish(eventSubject(prefixes, runner, "runner_retired"), body, randomUUID());
     return { said: `${runner} is retired`, by: this.#options.by };
   }
 
   async #store(type: string, body: object, msgID: string): Promise<void> {
-    const subject = `${subjectPrefix(this.#options.prefixes, "alerts")}info.${type}`;
+    const { prefixes } = this.#options;
+    await this.#publish(`${subjectPrefix(prefixes, "alerts")}info.${type}`, body, msgID);
+  }
+
+  /** Tried once: whoever asked waits for the answer, and may ask again. */
+  async #publish(subject: string, body: object, msgID: string): Promise<void> {
     try {
       const js = jetstream(this.#nc, { timeout: ACK_MS });
       await js.publish(subject, JSON.stringify(body), { msgID });
     } catch (error) {
       const why = messageOf(error);
+      if (/sealed/.test(why)) {
+        throw new AppError("conflict", "An export is open here: nothing can be added to it");
+      }
       throw new AppError("unavailable", `It could not be stored: ${why}. Is runbeat up running?`);
     }
   }

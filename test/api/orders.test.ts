@@ -13,7 +13,6 @@ import { DEFAULT_PREFIXES } from "../../lib/core/subject.ts";
 import { OperatorLine } from "../../lib/nats/operator-line.ts";
 import { sentinelRig } from "../sentinel/sentinel-rig.ts";
 import type { SentinelRig } from "../sentinel/sentinel-rig.ts";
-import { makeLog } from "../support/log-lines.ts";
 import { startNatsServer } from "../support/nats-server.ts";
 import type { TestNatsServer } from "../support/nats-server.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -40,7 +39,7 @@ beforeAll(async () => {
   rig = await sentinelRig(server);
   nc = await connect({ servers: server.url });
   streams = openStreamAccess(Promise.resolve(nc), DEFAULT_PREFIXES);
-  operator = new OperatorLine(nc, { prefixes: DEFAULT_PREFIXES, by: US, log: makeLog().log });
+  operator = new OperatorLine(nc, { prefixes: DEFAULT_PREFIXES, by: US });
   openOrderDesk(rig.nc, DEFAULT_PREFIXES, "enforcer@edge-1", (runner, order) => {
     if (runner === WATCHED) throw new AppError("invalid", `${runner} is watched only`);
     carriedOut.push({ runner, order });

@@ -43,6 +43,7 @@ test("an export opens with one command, as it stood then, and can be exported ag
   await untilPageIsPast(apiUrl);
   const options = { cwd: dir, env: up.environment() };
   const at = ["--data-dir", dataDir];
+  await expectNoOrders(apiUrl, async (...args) => await runCommand([...args, ...at], options));
   const status = await runCommand(["status", ...at], options);
   expect(status.stdout).toContain(`PAST as it was at ${END}`);
   const top = await runCommand(["top", "-o", "json", ...at], options);
@@ -74,6 +75,23 @@ test("an export opens with one command, as it stood then, and can be exported ag
   await untilGone(up);
 }, 90_000);
 
+/** What is past can't be changed, whichever way somebody tries. */
+async function expectNoOrders(
+  apiUrl: string,
+  run: (...args: string[]) => ReturnType<typeof runCommand>,
+): Promise<void> {
+  const standing = await get(`${apiUrl}/api/v1/orders`);
+  expect(standing).toMatchObject({
+    accepted: false,
+    why_not: expect.stringContaining(`an export as it stood at ${END}`) as string,
+  });
+  const orders = [run("alerts", "silence", "*", "--for", "1h"), run("runner", "retire", "c/d")];
+  for (const { code, stderr } of await Promise.all(orders)) {
+    expect(code).toBe(1);
+    expect(stderr).toContain("An export is open here: nothing can be added to it");
+  }
+}
+
 /** Nobody is to take the page of an export for the present: neither its words nor its ages. */
 async function untilPageIsPast(apiUrl: string): Promise<void> {
   const browser = await openBrowser();
@@ -81,6 +99,7 @@ async function untilPageIsPast(apiUrl: string): Promise<void> {
   await page.goto(apiUrl);
   await page.locator(".banner.past", { hasText: END.slice(0, 19).replace("T", " ") }).waitFor();
   expect(await page.locator(".freshness").textContent()).toContain("stands still");
+  expect(await page.getByRole("checkbox").count()).toBe(0);
   const { oldest_silence: oldest } = (await get(`${apiUrl}/api/v1/summary`)) as {
     oldest_silence: { last_heartbeat_at: string };
   };
