@@ -20,7 +20,8 @@ describe("a moment of the past", () => {
   });
 
   it("is found by the change before and the change after", async () => {
-    // The end of a process is told at once; that its status changed, by the sentinel, later.
+    // Two changes, whatever a sentinel that started late has told.
+    rig().parts.tell("camera/front-door/hd", "camera_online", {});
     await waitFor(async () => {
       const answer = await fetch(`${rig().parts.url}/api/v1/timeline?limit=2`);
       return ((await answer.json()) as { items: unknown[] }).items.length === 2;
