@@ -254,9 +254,19 @@ export class LiveHub {
     if (this.log.version !== before.version || this.eventSeq !== before.eventSeq) {
       this.pieces.renew();
       for (const client of this.concerned(before)) this.leaveBehind(client, before);
+      this.prepare(before, moment);
       this.told = { version: this.log.version, eventSeq: this.eventSeq };
     }
     for (const client of this.behind) this.catchUp(client, moment);
+  }
+
+  /** What many will be told in small parts is read at once. */
+  private prepare({ version }: Progress, moment: Moment): void {
+    if (this.followers.size === 0) return;
+    const isForAll = [...this.clients].some(({ runners }) => runners.size === 0);
+    const entries = this.log.after(version, PART_RUNNERS);
+    const wanted = entries.filter(({ runner }) => isForAll || this.followers.has(runner));
+    this.pieces.prepare(wanted, moment);
   }
 
   /** One that lacked nothing lacks what came since; one that is new may have seen some of it. */

@@ -109,7 +109,7 @@ export class LivePieces {
 
   private runnerFrames(place: LivePlace, entries: readonly LiveEntry[], moment: Moment): string {
     const { epoch, eventSeq } = place;
-    this.makeItems(entries, moment);
+    this.prepare(entries, moment);
     let text = "";
     for (const entry of entries) {
       const { version, runner } = entry;
@@ -124,7 +124,7 @@ export class LivePieces {
   }
 
   /** Reads what is not at hand yet, all of it at once. */
-  private makeItems(entries: readonly LiveEntry[], moment: Moment): void {
+  prepare(entries: readonly LiveEntry[], moment: Moment): void {
     if (this.items.size > MAX_ITEMS) this.items.clear();
     const missing = entries.filter((entry) => !entry.isGone && !this.items.has(entry));
     if (missing.length === 0) return;
