@@ -76,7 +76,7 @@ function rowOf(props: RowProps, seen: string, shared: Shared): JSX.Element {
         {seen}
       </span>
       <span role="gridcell" class="c-health">
-        <HealthMark health={item.health} />
+        <HealthMark health={item.health} status={item.status} />
       </span>
       <span role="gridcell" class="c-figure">
         {mainFigure(item)}

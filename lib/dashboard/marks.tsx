@@ -34,10 +34,23 @@ const HEALTH_GLYPHS: Readonly<Record<Health, string>> = {
   unhealthy: "✖\uFE0E",
 };
 
-export function HealthMark({ health }: { readonly health: Health | null }): JSX.Element {
+/** What a runner said of itself while it was heard, and nobody can say now. */
+const SILENT: ReadonlySet<Status> = new Set(["missing", "offline", "unknown"]);
+
+interface HealthProps {
+  readonly health: Health | null;
+  readonly status: Status;
+}
+
+/** Faded where it is only what was said last. */
+export function HealthMark({ health, status }: HealthProps): JSX.Element {
   if (health === null) return <span class="dim">–</span>;
+  const isLast = SILENT.has(status);
   return (
-    <span class={`mark h-${health}`}>
+    <span
+      class={`mark ${isLast ? "dim" : `h-${health}`}`}
+      {...(isLast ? { title: `${health} when it was heard last` } : {})}
+    >
       <span class="glyph" aria-hidden="true">
         {HEALTH_GLYPHS[health]}
       </span>{" "}

@@ -62,7 +62,7 @@ function Facts({ item, now }: { readonly item: RunnerItem; readonly now: number 
   const facts: (readonly [name: string, value: ComponentChildren])[] = [
     ["Last heartbeat", `${sinceText(item.last_heartbeat_at, now)} ago`],
     ["Status since", clockText(item.status_since, now)],
-    ["Health", <HealthMark health={item.health} />],
+    ["Health", <HealthMark health={item.health} status={item.status} />],
     ["Host", process?.host ?? "–"],
     ["Process", process === null ? "–" : `pid ${process.pid}, ${process.state}`],
     ["Restarts", String(process?.restarts ?? 0)],

@@ -10,6 +10,8 @@ describe("the fleet's page", () => {
     await untilShown(page, WORST_FIRST);
     const first = page.locator("[role=row]").nth(1);
     expect(await first.locator(".c-status").textContent()).toMatch(/✖.* offline/);
+    // What it said of its health while it was heard must not look like a good sign.
+    expect(await first.locator(".c-health .dim").textContent()).toContain("healthy");
     // Counts and the mark of the connection come after the rows.
     await untilText(page, ".count.s-offline b", "1");
     await untilText(page, ".count.s-stale b", "0");
