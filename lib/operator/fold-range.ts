@@ -55,6 +55,8 @@ export async function foldRange(range: FoldRange): Promise<void> {
     );
   }
   write(range);
+  // Who decoded remembers where the rows were; they must not outlive the state for that.
+  for (const fold of folds) fold.forget();
 }
 
 /** One reader's life. @returns how far it came; `to` at the end of the stream. */

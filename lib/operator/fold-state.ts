@@ -5,6 +5,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { streamName } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
 import { decoderOf } from "../projector/decode.ts";
+import type { Decoder } from "../projector/decode.ts";
 import { Fold } from "../projector/fold.ts";
 import { checkpointStore } from "../store/checkpoint.ts";
 import type { Position } from "../store/checkpoint.ts";
@@ -19,7 +20,7 @@ import { markedTables } from "./marked-tables.ts";
 import type { Places, StateBase } from "./state-base.ts";
 
 /** Folding more than this is worth a mark, so that nobody needs to do it again. */
-export const MARK_EVERY_MESSAGES = 25_000;
+export const MARK_EVERY_MESSAGES = 12_500;
 /** The projector has what was stored a moment ago after so long. */
 const MAX_LIVE_LAG_MS = 500;
 const POLL_MS = 25;
@@ -66,24 +67,32 @@ export async function foldUp(
       jsm,
       db,
       streamName: name,
-      decode: decoderOf(stream, prefixes),
-      folds: own.map((projection) => foldOf(db, projection, start, seq)),
+      decode: knownDecoder(stream, prefixes),
+      folds: own.map((projection) => foldOf(db, projection, start)),
       to: seq,
       ...(signal === undefined ? {} : { signal }),
     });
   }
 }
 
-function foldOf(db: SqliteDatabase, projection: AnyProjection, start: Position, to: number): Fold {
+/** Decoders remember the runners that they have seen: who opens one moment after the other gains. */
+const decoders = new Map<string, Decoder<FoldedStream>>();
+
+function knownDecoder(stream: FoldedStream, prefixes: Prefixes): Decoder<FoldedStream> {
+  const key = `${stream} ${JSON.stringify(prefixes)}`;
+  const decoder = decoders.get(key) ?? decoderOf(stream, prefixes);
+  decoders.set(key, decoder);
+  return decoder;
+}
+
+function foldOf(db: SqliteDatabase, projection: AnyProjection, start: Position): Fold {
   const checkpoints = checkpointStore(db);
   const { name, version } = projection;
   const key = { projection: name, version, partition: 0, lane: "main" } as const;
   const row = checkpoints.read(key);
   if (row === undefined) checkpoints.reset(key, start, null);
   const { seq, time } = row ?? start;
-  const fold = new Fold(db, projection, "main", { ...start, seq, time });
-  fold.readAhead(to - seq);
-  return fold;
+  return new Fold(db, projection, "main", { ...start, seq, time });
 }
 
 /** That it could not be kept is no reason not to answer. */

@@ -25,6 +25,8 @@ const LOOK_EVERY_MS = 1_000;
 const REST = { copied: 9, filled: 1 } as const;
 /** Marks stand no closer than this part of what the stream holds. */
 const MAX_MARKS = 1_000;
+/** Of the room for marks; the rest is for marks that grow, before any is thinned out. */
+const USED_PART = 0.9;
 
 export interface MarkKeeperOptions {
   readonly nc: NatsConnection;
@@ -128,7 +130,7 @@ class KeeperRun {
     const { marks: store, everyMessages = MARK_EVERY_MESSAGES } = this.#options;
     const bytes = marks.reduce((most, mark) => Math.max(most, mark.bytes), 1);
     const fitting = Math.max(2, Math.floor(store.maxBytes / bytes) - 1);
-    return Math.max(everyMessages, Math.ceil(messages / Math.min(MAX_MARKS, fitting / 2)));
+    return Math.max(everyMessages, Math.ceil(messages / Math.min(MAX_MARKS, fitting * USED_PART)));
   }
 
   #livePositions(): readonly MarkPosition[] | undefined {

@@ -12,9 +12,6 @@ import type { AnyProjection, FoldedStream, MessageOf } from "../../projections/p
 /** Rows kept in memory between batches; beyond it they are read from the database again. */
 const MAX_CACHED_ROWS = 150_000;
 
-/** Rows that are read together in the time in which one is read alone. */
-const ROWS_AT_ONCE = 3;
-
 /** One row in memory. */
 interface Entry {
   readonly key: string;
@@ -53,7 +50,6 @@ export class Fold {
   position: Position;
   stopped: FoldStop | undefined;
   readonly #store: RowStore<object>;
-  #read: RowStore<object>["read"];
   #committed: Position;
   #cache = new Map<string, Entry>();
   #dirty: Entry[] = [];
@@ -84,7 +80,6 @@ export class Fold {
     this.checkpoint = { projection: projection.name, version, partition: 0, lane };
     this.#generation = checkpointStore(db).read(this.checkpoint)?.generation ?? 0;
     this.#store = rowStore<object>(db, projection.table, lane);
-    this.#read = this.#store.read;
     this.position = position;
     this.#committed = position;
     this.#isWhole = this.#store.isEmpty();
@@ -153,7 +148,7 @@ export class Fold {
   #find(key: string, message: MessageOf[FoldedStream]): Entry {
     let entry = this.#cache.get(key);
     if (entry === undefined) {
-      const row = this.#isWhole ? undefined : this.#read(this.projection.keyValues(message));
+      const row = this.#isWhole ? undefined : this.#store.read(this.projection.keyValues(message));
       entry = { key, row, before: undefined, isDirty: false, owner: this };
       this.#cache.set(key, entry);
     }
@@ -221,14 +216,6 @@ export class Fold {
     return [...changed, ...this.#appended.map((row) => ({ row, before: undefined }))];
   }
 
-  /**
-   * Reads the whole table at once where so many messages touch much of it: row by row is more
-   * work. For one who alone writes the table.
-   */
-  readAhead(messages: number): void {
-    if (messages * ROWS_AT_ONCE >= this.#store.count()) this.#read = this.#store.readAll();
-  }
-
   /** From the next commit on, keeps at most so many rows in memory. */
   keepAtMost(rows: number): void {
     this.#maxCachedRows = rows;
@@ -242,7 +229,6 @@ export class Fold {
     }
     this.#cache = new Map();
     this.#isWhole = false;
-    this.#read = this.#store.read;
   }
 }
 

@@ -15,8 +15,6 @@ type Change = typeof OFTEN | typeof SOMETIMES | typeof WHOLE;
 /** Reads and writes one table's rows by key, with statements prepared once. */
 export interface RowStore<Row> {
   read(key: KeyValues): Row | undefined;
-  /** Reads all rows at once. @returns the same as `read`, of the table as it is now. */
-  readAll(): RowStore<Row>["read"];
   /** What of the row is another than before. */
   changeOf(before: Row, row: Row): Change;
   /** Writes a row. JSON columns that still hold objects are turned into text, in place. */
@@ -24,7 +22,6 @@ export interface RowStore<Row> {
   /** Removes the row with this row's key. */
   remove(row: Row): void;
   isEmpty(): boolean;
-  count(): number;
   clear(): void;
 }
 
@@ -97,22 +94,13 @@ export function rowStore<Row extends object>(
   const where = table.key.map((column) => `"${column}" = ?`).join(" and ");
   const selected = `select ${columns.map(quoted).join()} from ${name}`;
   const one = shapedRows<Row>(db.prepare(`${selected} where ${where}`), columns);
-  const whole = shapedRows<Row>(db.prepare(selected), columns);
   const remove = db.prepare(`delete from ${name} where ${where}`);
-  const count = db.prepare(`select count(*) from ${name}`).pluck();
   const any = db.prepare(`select 1 from ${name} limit 1`);
   const clear = db.prepare(`delete from ${name}`);
   const writers = writersOf(db, table, name);
   const seldom = columns.filter((column) => !often.includes(column) && !sometimes.includes(column));
   return {
     read: (key) => one.get(...key),
-    readAll: () => {
-      const rows = new Map<string, Row>();
-      for (const row of whole.all()) {
-        rows.set(nameOf(table.key.map((column) => row[column])), row);
-      }
-      return (key) => rows.get(nameOf(key));
-    },
     changeOf: (before, row) => {
       if (often.length === 0 || differ(row, before, seldom)) return WHOLE;
       return differ(row, before, sometimes) ? SOMETIMES : OFTEN;
@@ -124,13 +112,8 @@ export function rowStore<Row extends object>(
     },
     remove: (row) => void remove.run(table.key.map((column) => row[column])),
     isEmpty: () => any.get() === undefined,
-    count: () => count.get() as number,
     clear: () => void clear.run(),
   };
-}
-
-function nameOf(key: readonly unknown[]): string {
-  return key.join("\n");
 }
 
 function writeJson<Row>(row: Row, column: Column<Row>): void {

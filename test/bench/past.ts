@@ -251,26 +251,34 @@ async function slowDigests(stage: Stage, moments: readonly number[]): Promise<Di
   return digests;
 }
 
-/** @throws when the server stops sending before the end. */
+/** A reader that loses its way ends: another goes on behind the last message. */
+const MAX_READERS = 20;
+
+/** @throws when the server stops sending before the end, again and again. */
 async function readWhole(
   { nc, jsm }: Stage,
   stream: string,
   onMessage: (message: StreamMessage) => void,
 ): Promise<void> {
+  let seq = 0;
   let isAtEnd = false;
-  const reader = await openReader({
-    nc,
-    jsm,
-    stream,
-    start: { fromSeq: 1 },
-    onMessage: (message) => {
-      onMessage(message);
-      isAtEnd = message.pending === 0;
-      return !isAtEnd;
-    },
-  });
-  const why = await reader.ended;
-  await reader.close();
+  let why = "";
+  for (let readers = 0; !isAtEnd && readers < MAX_READERS; readers++) {
+    const reader = await openReader({
+      nc,
+      jsm,
+      stream,
+      start: { fromSeq: seq + 1 },
+      onMessage: (message) => {
+        onMessage(message);
+        ({ seq } = message);
+        isAtEnd = message.pending === 0;
+        return !isAtEnd;
+      },
+    });
+    why = await reader.ended;
+    await reader.close();
+  }
   if (!isAtEnd) throw new Error(`${stream} was not read to its end: ${why}`);
 }
 
