@@ -5,8 +5,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
     pool: "forks",
-    // Twice the cores that the suite is made for: most files wait for real programs most of the time.
-    maxWorkers: 4,
+    // One more than the cores that the suite is made for: most files wait for real programs.
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

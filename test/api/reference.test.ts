@@ -36,6 +36,7 @@ describe("/openapi.json", () => {
       "GET /api/v1/runners/{kind}/{name}/{profile}/history",
       "GET /api/v1/runners/{kind}/{name}/{profile}/timeline",
       "GET /api/v1/silences",
+      "GET /api/v1/streams",
       "GET /api/v1/summary",
       "GET /api/v1/timeline",
       "GET /healthz",

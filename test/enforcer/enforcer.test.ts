@@ -105,8 +105,12 @@ runners:
     env: { FOLDER: "\${FOLDER}" }
     restart: { stable_sec: 1 }
 `);
-    await waitFor(() => types(ID).includes("restart_reset"));
-    expect(existsSync(join(folder, "again"))).toBe(true);
+    await waitFor(() => existsSync(join(folder, "again")));
+    // A shell that takes a second to fail was stable before: what counts comes after the restart.
+    await waitFor(() => types(ID).includes("restart_scheduled"));
+    await waitFor(
+      () => types(ID).lastIndexOf("restart_reset") > types(ID).indexOf("process_spawned", 1),
+    );
     expect(enforcer.describe()).toMatchObject([{ state: "running", attempts: 0 }]);
   });
 

@@ -166,7 +166,8 @@ describe("alerts", { timeout: 60_000 }, () => {
     await rig.tell(stopped, "process_spawned", spawn);
     await rig.tell(stopped, "process_exited", { ...process(4), ...end });
     await waitFor(() => brief().length > 1, { what: "its crash is told" });
-    expect(told()[1]?.alerts[0]?.members.map(({ name }) => name)).toEqual([crashed, stopped]);
+    const members = told()[1]?.alerts[0]?.members.map(({ name }) => name);
+    expect(members?.toSorted()).toEqual([crashed, stopped]);
   });
 
   it("are about whoever comes and goes, also where another sentinel saw it before", async () => {
