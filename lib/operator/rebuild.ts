@@ -38,7 +38,7 @@ import { rebuildPace } from "./rebuild-pace.ts";
 
 const PROGRESS_EVERY_MS = 500;
 /** For this long, the exchange waits for a moment at which the new rows have come as far. */
-const MAX_LEAD_WAIT_MS = 10_000;
+const MAX_LEAD_WAIT_MS = 60_000;
 const LEAD_RETRY_MS = 5;
 
 export interface RebuildProgress {
