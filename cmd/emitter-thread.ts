@@ -6,6 +6,7 @@ import { connectNats } from "../lib/nats/connect.ts";
 import { startEmitter } from "../lib/projector/emitter.ts";
 import type { EmitterOptions } from "../lib/projector/emitter.ts";
 import { createLog } from "./log.ts";
+import { untilAborted } from "./side-thread.ts";
 import { whenAvailable } from "./when-available.ts";
 
 /** What the projector hands over: plain data, since it is another thread's. */
@@ -41,14 +42,8 @@ async function run(): Promise<void> {
     const options = { ...data.emitter, nc, readingNc, log };
     const emitter = await whenAvailable(() => startEmitter(options), { log, signal });
     opened.push(() => emitter.stop());
-    await aborted();
+    await untilAborted(signal);
   } finally {
     for (const close of opened.toReversed()) await close();
   }
-}
-
-async function aborted(): Promise<void> {
-  const { signal } = ending;
-  if (signal.aborted) return;
-  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
 }

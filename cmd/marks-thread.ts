@@ -12,6 +12,7 @@ import { takeExclusiveLock } from "../lib/store/exclusive-lock.ts";
 import { openMarkStore } from "../lib/store/mark-store.ts";
 import { projections } from "../projections/index.ts";
 import { createLog } from "./log.ts";
+import { untilAborted } from "./side-thread.ts";
 
 /** What the projector hands over: plain data, since it is another thread's. */
 export interface MarksThreadData {
@@ -58,7 +59,7 @@ async function run(): Promise<void> {
     log,
   });
 
-  await aborted();
+  await untilAborted(ending.signal);
   await keeper.close();
   marks.close();
   rmSync(workDir, { recursive: true, force: true });
@@ -76,12 +77,6 @@ function stepBack(): void {
   } catch {
     // Another system has none for threads.
   }
-}
-
-async function aborted(): Promise<void> {
-  const { signal } = ending;
-  if (signal.aborted) return;
-  await new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
 }
 
 async function takeLock(): Promise<{ release: () => void }> {

@@ -1,11 +1,12 @@
 /** Marks of past states: where they are, and the thread that keeps them. */
-import { Worker } from "node:worker_threads";
 import { messageOf } from "../lib/core/errors.ts";
 import { openMarkStore } from "../lib/store/mark-store.ts";
 import type { MarkStore } from "../lib/store/mark-store.ts";
 import type { Context } from "./context.ts";
 import type { MarksThreadData } from "./marks-thread.ts";
 import { natsOptions } from "./nats-options.ts";
+import { startSideThread } from "./side-thread.ts";
+import type { SideThread } from "./side-thread.ts";
 import { prefixesOf } from "./stream-options.ts";
 
 /** Whoever ends the projector does not wait longer for what is only saved work. */
@@ -23,7 +24,7 @@ export function openMarks({ settings, paths, log }: Context): MarkStore | undefi
 }
 
 /** Starts the thread. That it fails is said, and is no reason for the projector to end. */
-export function startMarksThread(context: Context): { close: () => Promise<void> } {
+export function startMarksThread(context: Context): Pick<SideThread, "close"> {
   const { settings, paths, log } = context;
   if (settings.marks.maxBytes === 0) return { close: async () => {} };
   const { log: _, ...connect } = natsOptions(context, "runbeat marks");
@@ -35,17 +36,10 @@ export function startMarksThread(context: Context): { close: () => Promise<void>
     marksFile: paths.marksFile,
     maxBytes: settings.marks.maxBytes,
   };
-  const worker = new Worker(new URL("./marks-thread.js", import.meta.url), { workerData: data });
-  worker.on("error", (error) => {
+  const file = new URL("./marks-thread.js", import.meta.url);
+  const thread = startSideThread(file, data, CLOSE_MS);
+  thread.worker.on("error", (error) => {
     log.warn(`no marks of past states are kept: ${messageOf(error)}`);
   });
-  const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-  return {
-    close: async () => {
-      worker.postMessage("close", []);
-      const timer = setTimeout(() => void worker.terminate(), CLOSE_MS);
-      await exited;
-      clearTimeout(timer);
-    },
-  };
+  return thread;
 }

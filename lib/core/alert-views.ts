@@ -1,6 +1,7 @@
 /** What the read models answer of alerts and silences. Times are epoch ms. */
 import type { AlertMember, AlertType, Severity } from "./alert.ts";
 import type { Page, Span } from "./read-models.ts";
+import type { Silence } from "./silence.ts";
 
 export const ALERT_STATES = ["open", "resolved"] as const;
 export type AlertState = (typeof ALERT_STATES)[number];
@@ -31,13 +32,7 @@ export interface AlertQuery extends Span {
   readonly after: number | undefined;
 }
 
-export interface SilenceView {
-  readonly id: string;
-  readonly pattern: string;
-  readonly from: number;
-  readonly until: number;
-  readonly reason: string;
-  readonly by: string;
+export interface SilenceView extends Silence {
   readonly createdAt: number;
   readonly liftedAt: number | null;
   readonly liftedBy: string | null;
