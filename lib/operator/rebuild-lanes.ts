@@ -1,11 +1,14 @@
 /** What a rebuild does to the database, each step one transaction. */
+import { setTimeout as delay } from "node:timers/promises";
 import { AppError } from "../core/errors.ts";
+import type { Follower } from "../projector/follower.ts";
 import { checkpointStore } from "../store/checkpoint.ts";
 import {
   createTwin,
   dropSomeGone,
   exchangeTables,
   exchanging,
+  exchangingLater,
   hasTable,
   isTwin,
   setAside,
@@ -13,6 +16,8 @@ import {
 } from "../store/lane-tables.ts";
 import type { SqliteDatabase } from "../store/open.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
+
+const POLL_MS = 1;
 
 /**
  * Makes the table that is folded into; one that an interrupted rebuild left is gone on with.
@@ -61,20 +66,74 @@ export function switchLanes(
 ): boolean {
   return exchanging(db, () => {
     if (mustLead && !projections.every((projection) => isLeading(db, projection))) return false;
-    for (const { name, table } of projections) {
-      exchangeTables(db, table.name);
-      const generation = newestGeneration(db, name) + 1;
-      forget(db, name, "old");
-      move(db, name, "main", "old");
-      move(db, name, "next", "main");
-      db.prepare("update checkpoint set generation = ? where projection = ? and lane = 'main'").run(
-        generation,
-        name,
-      );
-      db.prepare("delete from difference where projection = ?").run(name);
-    }
+    exchangeAll(db, projections);
     return true;
   });
+}
+
+/**
+ * The same with the live rows held where they are for the last messages: where many come in, there
+ * is no moment by itself at which the new rows have come as far.
+ * @param followers that fold the new rows, one for each stream.
+ * @param maxMs that the live rows are held; less than others wait for the database.
+ */
+export async function switchLanesHeld(
+  db: SqliteDatabase,
+  projections: readonly AnyProjection[],
+  followers: readonly Follower[],
+  maxMs: number,
+): Promise<boolean> {
+  for (const follower of followers) follower.hold();
+  try {
+    return await exchangingLater(db, async () => {
+      if (!(await untilFolded(liveSeqs(db, projections), followers, maxMs))) return false;
+      for (const follower of followers) follower.writeHeld();
+      if (!projections.every((projection) => isLeading(db, projection))) return false;
+      exchangeAll(db, projections);
+      return true;
+    });
+  } finally {
+    for (const follower of followers) follower.release();
+  }
+}
+
+/** How far the live rows are, by the name of their stream. */
+function liveSeqs(db: SqliteDatabase, projections: readonly AnyProjection[]): Map<string, number> {
+  const checkpoints = checkpointStore(db);
+  const seqs = new Map<string, number>();
+  for (const { name } of projections) {
+    const live = checkpoints.readAny(name, "main");
+    if (live !== undefined) seqs.set(live.stream, Math.max(live.seq, seqs.get(live.stream) ?? 0));
+  }
+  return seqs;
+}
+
+async function untilFolded(
+  seqs: ReadonlyMap<string, number>,
+  followers: readonly Follower[],
+  maxMs: number,
+): Promise<boolean> {
+  const deadline = performance.now() + maxMs;
+  while (!followers.every((one) => one.hasFolded(seqs.get(one.streamName) ?? 0))) {
+    if (performance.now() > deadline) return false;
+    await delay(POLL_MS);
+  }
+  return true;
+}
+
+function exchangeAll(db: SqliteDatabase, projections: readonly AnyProjection[]): void {
+  for (const { name, table } of projections) {
+    exchangeTables(db, table.name);
+    const generation = newestGeneration(db, name) + 1;
+    forget(db, name, "old");
+    move(db, name, "main", "old");
+    move(db, name, "next", "main");
+    db.prepare("update checkpoint set generation = ? where projection = ? and lane = 'main'").run(
+      generation,
+      name,
+    );
+    db.prepare("delete from difference where projection = ?").run(name);
+  }
 }
 
 /** Drops what was set aside, bit by bit; false once there is nothing left. */

@@ -31,15 +31,23 @@ import {
   prepareNext,
   prepareRollback,
   switchLanes,
+  switchLanesHeld,
   withOldRows,
 } from "./rebuild-lanes.ts";
 import { holdRebuildLock } from "./rebuild-lock.ts";
 import { rebuildPace } from "./rebuild-pace.ts";
 
 const PROGRESS_EVERY_MS = 500;
-/** For this long, the exchange waits for a moment at which the new rows have come as far. */
-const MAX_LEAD_WAIT_MS = 60_000;
+const DROP_PAUSE_MS = 5;
+/** For this long, the exchange waits for a moment at which the new rows have come as far by themselves. */
+const LEAD_WAIT_MS = 1_000;
 const LEAD_RETRY_MS = 5;
+/** Then the live rows are held where they are, for a longer time at each try. */
+const HOLD_MIN_MS = 250;
+const HOLD_MAX_MS = 4_000;
+const HOLD_RETRY_MS = 500;
+/** Live rows that none can come as far as are of a stream that has lost messages. */
+const MAX_LEAD_WAIT_MS = 60_000;
 
 export interface RebuildProgress {
   /** Messages of all streams together. */
@@ -110,6 +118,7 @@ class RebuildRun {
   readonly #caughtUp: Promise<void>;
   #resolveCaughtUp: () => void = () => undefined;
   #rejectCaughtUp: (error: Error) => void = () => undefined;
+  #failure: AppError | undefined;
   #isOver = false;
 
   constructor(options: RebuildOptions) {
@@ -231,13 +240,12 @@ class RebuildRun {
   #foldFailed(name: string): void {
     const row = this.#checkpoints.readAny(name, "next");
     const at = `message ${row?.error_seq ?? "?"} of ${row?.stream ?? "its stream"}`;
-    this.#rejectCaughtUp(
-      new AppError(
-        "internal",
-        `The fold of ${name} failed on ${at}: ${row?.error ?? "no reason was given"}. Nothing was ` +
-          "exchanged; mend the fold and rebuild again",
-      ),
+    this.#failure = new AppError(
+      "internal",
+      `The fold of ${name} failed on ${at}: ${row?.error ?? "no reason was given"}. Nothing was ` +
+        "exchanged; mend the fold and rebuild again",
     );
+    this.#rejectCaughtUp(this.#failure);
   }
 
   async #wasInterrupted(): Promise<boolean> {
@@ -265,12 +273,21 @@ class RebuildRun {
   /** False when it was interrupted before. */
   async #exchange(): Promise<boolean> {
     const { db, signal } = this.#options;
-    const deadline = performance.now() + MAX_LEAD_WAIT_MS;
-    while (!switchLanes(db, this.#projections, performance.now() < deadline)) {
+    const beganAt = performance.now();
+    const waitedMs = () => performance.now() - beganAt;
+    let holdMs = HOLD_MIN_MS;
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (switchLanes(db, this.#projections, waitedMs() < MAX_LEAD_WAIT_MS)) return true;
+      if (waitedMs() < LEAD_WAIT_MS) {
+        await delay(LEAD_RETRY_MS);
+      } else {
+        if (await switchLanesHeld(db, this.#projections, this.#followers, holdMs)) return true;
+        holdMs = Math.min(holdMs * 2, HOLD_MAX_MS);
+        await delay(HOLD_RETRY_MS);
+      }
       if (signal?.aborted === true) return false;
-      await delay(LEAD_RETRY_MS);
     }
-    return true;
   }
 
   async #interrupted(): Promise<RebuildReport> {
@@ -285,7 +302,7 @@ class RebuildRun {
     const tookMs = Date.now() - this.#startedAt;
     await this.#stopFolding();
     this.#note(outcome);
-    while (dropSome(this.#options.db, this.#projections)) await delay(LEAD_RETRY_MS);
+    while (dropSome(this.#options.db, this.#projections)) await delay(DROP_PAUSE_MS);
     return { outcome, resumed: this.#resumed, tables, folded, total, tookMs };
   }
 

@@ -96,6 +96,7 @@ export class Follower {
   #mayJump = true;
   #allowsHoles = false;
   #failures = 0;
+  #isHeld = false;
   #timer: NodeJS.Timeout | undefined;
   #wake: () => void = () => undefined;
   readonly #done: Promise<void>;
@@ -103,6 +104,10 @@ export class Follower {
   constructor(options: FollowerOptions) {
     this.#options = options;
     this.#done = this.#run();
+  }
+
+  get streamName(): string {
+    return this.#options.streamName;
   }
 
   get folds(): readonly Fold[] {
@@ -115,6 +120,33 @@ export class Follower {
     this.#wake();
     await this.#reader?.close();
     await this.#done;
+  }
+
+  /** Commits nothing until `release`: what arrives is folded in memory. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Commits again. */
+  release(): void {
+    this.#isHeld = false;
+    if (this.state === "folding") this.#commit();
+    this.#wake();
+  }
+
+  /** Whether all up to this message is folded in memory, and can be committed. */
+  hasFolded(seq: number): boolean {
+    if (this.state !== "folding" || this.#isBroken) return false;
+    return this.#folds.every((fold) => fold.stopped === undefined && fold.position.seq >= seq);
+  }
+
+  /**
+   * While held: writes what is folded as part of the caller's transaction, for good: after its
+   * commit nothing more may be folded, after a rollback all goes on.
+   * @throws where another worker has folded the same.
+   */
+  writeHeld(): void {
+    this.#writeFolds();
   }
 
   /** The connection is lost, and the consumer with it: waits for `resume`, not for silence. */
@@ -225,10 +257,13 @@ export class Follower {
   }
 
   async #rest(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      if (!this.#isCut) setTimeout(resolve, ms);
-    });
+    // A new reader's folds begin with what was committed: not while somebody holds that up.
+    do {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        if (!this.#isCut) setTimeout(resolve, ms);
+      });
+    } while (this.#isHeld && !this.#isClosing);
   }
 
   /** False ends this reader; what was folded stays, and the next one starts with a check. */
@@ -286,7 +321,7 @@ export class Follower {
   #commit(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#isBroken) return;
+    if (this.#isBroken || this.#isHeld) return;
     try {
       if (this.#batchMessages > 0) this.#write();
     } catch (error) {
@@ -303,24 +338,32 @@ export class Follower {
   }
 
   #write(): void {
-    const { db, checkpoints, pace } = this.#options;
+    const { db, pace } = this.#options;
     const rows = this.#changedRows();
     db.exec("begin immediate");
     const beganAt = performance.now();
     try {
-      for (const fold of this.#folds) {
-        if (!fold.write(checkpoints)) throw this.#displaced(fold);
-      }
+      this.#writeFolds();
       db.exec("commit");
     } catch (error) {
       if (db.inTransaction) db.exec("rollback");
       throw error;
     }
+    this.#settle();
+    pace?.committed(performance.now() - beganAt, rows);
+  }
+
+  #writeFolds(): void {
+    for (const fold of this.#folds) {
+      if (!fold.write(this.#options.checkpoints)) throw this.#displaced(fold);
+    }
+  }
+
+  #settle(): void {
     for (const fold of this.#folds) {
       this.#announceStop(fold);
       fold.settle();
     }
-    pace?.committed(performance.now() - beganAt, rows);
   }
 
   #displaced(fold: Fold): Error {

@@ -44,8 +44,9 @@ export interface DeliveryOptions {
 /** What outlives a lost election: of one sink, for as long as the process lives. */
 export interface SinkMemory {
   /**
-   * Messages that the sink has taken and the server does not know of yet: an outage of NATS came
-   * between its answer and ours. They are handed out again and must not be told again.
+   * The last messages that the sink has taken. The server may not know of it, where an outage of
+   * NATS came between its answer and ours, or may have handed one out a second time before our
+   * answer came: they must not be told again.
    */
   readonly taken: Set<string>;
   /** Alerts told, and tries that failed. */
@@ -110,10 +111,7 @@ class Delivery {
       const done = waiting.filter(({ alert }) => isDone(alert?.id));
       waiting = waiting.filter(({ alert }) => !isDone(alert?.id));
       for (const { alert } of done) this.#remember(alert);
-      for (const { message, alert } of done) {
-        await message.ackAck({ timeout: ANSWER_MS });
-        memory.taken.delete(nameOf(alert));
-      }
+      for (const { message } of done) await message.ackAck({ timeout: ANSWER_MS });
     };
     const fresh = waiting.flatMap(({ alert }) =>
       alert === undefined || memory.taken.has(nameOf(alert)) ? [] : [alert],
@@ -138,7 +136,6 @@ class Delivery {
   #remember(alert: Alert | undefined): void {
     const { taken } = this.#options.memory;
     taken.add(nameOf(alert));
-    // Another sentinel may have acknowledged some meanwhile: nobody else takes them out.
     for (const oldest of taken) {
       if (taken.size <= MAX_REMEMBERED) return;
       taken.delete(oldest);

@@ -89,6 +89,28 @@ export function exchanging<T>(db: SqliteDatabase, work: () => T): T {
   }
 }
 
+/**
+ * The same with work that waits for something in between; it says whether it is to be committed.
+ * Whoever else writes waits for it, and gives up after five seconds.
+ */
+export async function exchangingLater(
+  db: SqliteDatabase,
+  work: () => Promise<boolean>,
+): Promise<boolean> {
+  db.pragma("legacy_alter_table = ON");
+  db.exec("begin immediate");
+  try {
+    const isDone = await work();
+    db.exec(isDone ? "commit" : "rollback");
+    return isDone;
+  } catch (error) {
+    if (db.inTransaction) db.exec("rollback");
+    throw error;
+  } finally {
+    db.pragma("legacy_alter_table = OFF");
+  }
+}
+
 /** Sets a table of a lane aside, to be dropped later. Call within {@link exchanging}. */
 export function setAside(db: SqliteDatabase, table: string, lane: "next" | "old"): void {
   const name = tableName(table, lane);

@@ -1,3 +1,5 @@
+import { connect as connectTcp, createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
@@ -23,6 +25,24 @@ import { makeTempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";
 
 const server = await startNatsServer();
+
+/** A way to the server on which whatever it says takes its time. */
+async function startSlowWire(port: number, ms: number) {
+  const wire = createServer((client) => {
+    const upstream = connectTcp(port, "127.0.0.1");
+    client.pipe(upstream);
+    upstream.on("data", (piece) => setTimeout(() => client.write(piece), ms));
+    for (const [one, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      one.on("error", () => undefined);
+      one.on("close", () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => wire.listen(0, "127.0.0.1", resolve));
+  return { port: (wire.address() as AddressInfo).port, close: () => wire.close() };
+}
 
 /** The same fold, in a version that writes another error. */
 const changedFold: AnyProjection = {
@@ -259,6 +279,33 @@ describe("a rebuild", () => {
     };
     await expect(rebuildNow({ projections: [broken] })).rejects.toThrow(/message 1 .* a bug/);
     expect(errors()).toEqual([""]);
+    await expectRight();
+  });
+
+  test("whose messages come later than the projector's still shows nobody an earlier moment", async () => {
+    await start();
+    // As two processes would, they don't wait for each other's transactions on one event loop.
+    db.pragma("busy_timeout = 1");
+    const slow = await startSlowWire(server.port, 300);
+    const readingNc = await connect({ servers: `nats://127.0.0.1:${slow.port}` });
+    const beating = setInterval(() => nc.publish("runbeat.hb.camera.c1.hd", '{"pid":1}'), 5);
+    const seen: number[] = [];
+    const position = db.prepare(
+      "select min(seq) from checkpoint where lane = 'main' and stream = 'RUNBEAT_HEARTBEATS'",
+    );
+    const looking = setInterval(() => seen.push(position.pluck().get() as number), 1);
+    try {
+      await waitFor(() => (seqOf("latest_heartbeat") ?? 0) > 50);
+      expect((await rebuildNow({ readingNc })).outcome).toBe("switched");
+      const exchangedAt = seen.at(-1) ?? 0;
+      await waitFor(() => (seqOf("latest_heartbeat") ?? 0) > exchangedAt + 50);
+    } finally {
+      clearInterval(beating);
+      clearInterval(looking);
+      await readingNc.close();
+      slow.close();
+    }
+    expect(seen.filter((seq, index) => seq < (seen[index - 1] ?? 0))).toEqual([]);
     await expectRight();
   });
 
