@@ -67,7 +67,7 @@ async function start(context: Context, closers: Closers): Promise<{ failed: Prom
   const rules = fleetRules(context);
   const models = openReadModels({ file: paths.databaseFile, thresholds: thresholdsOf(settings) });
   closers.push("the read models", () => models.close());
-  const past = openPast(context, closers);
+  const past = openPast(context, closers, { inThread: true });
   const stopWatching = watchFleet(context, (runners, fleet) => {
     models.declare(runners, Date.now());
     past.declare(runners);

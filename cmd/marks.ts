@@ -14,9 +14,18 @@ const CLOSE_MS = 2_000;
 
 /** Opens them for whoever looks back; undefined where there are none to be had. */
 export function openMarks({ settings, paths, log }: Context): MarkStore | undefined {
-  if (settings.marks.maxBytes === 0) return undefined;
+  return openMarksFile(paths.marksFile, settings.marks.maxBytes, log);
+}
+
+/** The same of a file. @param maxBytes of all marks; 0 where none are kept. */
+export function openMarksFile(
+  file: string,
+  maxBytes: number,
+  log: Pick<Context["log"], "debug">,
+): MarkStore | undefined {
+  if (maxBytes === 0) return undefined;
   try {
-    return openMarkStore(paths.marksFile, settings.marks.maxBytes);
+    return openMarkStore(file, maxBytes);
   } catch (error) {
     log.debug(`the past is folded without marks: ${messageOf(error)}`);
     return undefined;

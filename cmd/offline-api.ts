@@ -44,7 +44,7 @@ export async function openOfflineApi(context: Context, closers: Closers): Promis
   const rules = fleetRules(context);
   const models = openReadModels({ file, thresholds: thresholdsOf(settings) });
   closers.push("the read models", () => models.close());
-  const past = openPast(context, closers);
+  const past = openPast(context, closers, { inThread: false });
   const stopWatching = watchFleet(context, (runners, fleet) => {
     models.declare(runners, Date.now());
     past.declare(runners);

@@ -1,21 +1,18 @@
 /** Access to the past for the routes of the API, wherever they run. */
-import type { NatsConnection } from "@nats-io/transport-node";
 import { thresholdsOf } from "../config/thresholds.ts";
 import type { DeclaredRunner } from "../lib/core/read-models.ts";
-import { connectNats } from "../lib/nats/connect.ts";
 import { KnownTimes } from "../lib/nats/stream-times.ts";
 import { PastStates } from "../lib/operator/past-states.ts";
-import { locateMoment, openLocated } from "../lib/operator/state-at.ts";
+import { foldLocated, locateMoment, openFolded } from "../lib/operator/state-at.ts";
 import type { StateAtOptions } from "../lib/operator/state-at.ts";
 import { projections } from "../projections/index.ts";
 import type { Closers } from "./closers.ts";
 import type { Context } from "./context.ts";
+import { lazyConnection } from "./lazy-connection.ts";
 import { openMarks } from "./marks.ts";
 import { natsOptions } from "./nats-options.ts";
+import { pastFolding } from "./past-folding.ts";
 import { prefixesOf } from "./stream-options.ts";
-
-/** Who asks for a moment waits no longer for NATS. */
-const CONNECT_MS = 3_000;
 
 export interface Past {
   readonly states: PastStates;
@@ -26,13 +23,20 @@ export interface Past {
 /**
  * Connects when the first moment is asked for: the streams come in on a connection of their own,
  * since answers that others wait for would wait behind them.
+ * @param inThread folds beside this thread, for whoever serves others meanwhile.
  */
-export function openPast(context: Context, closers: Closers): Past {
+export function openPast(
+  context: Context,
+  closers: Closers,
+  { inThread }: { readonly inThread: boolean },
+): Past {
   let declared: readonly DeclaredRunner[] = [];
-  const connection = lazyConnection(context);
+  const connection = lazyConnection(natsOptions(context, "runbeat past"));
   const marks = openMarks(context);
   const known = new KnownTimes();
+  const folding = inThread ? pastFolding(context) : undefined;
   closers.push("the marks", () => marks?.close());
+  closers.push("the folding of the past", async () => await folding?.close());
   const optionsAt = async (at: number): Promise<StateAtOptions> => ({
     nc: await connection.get(),
     prefixes: prefixesOf(context.settings),
@@ -46,7 +50,11 @@ export function openPast(context: Context, closers: Closers): Past {
   });
   const states = new PastStates({
     locate: async (at) => await locateMoment(await optionsAt(at)),
-    open: async (moment) => await openLocated(await optionsAt(moment.at), moment),
+    open: async (moment) => {
+      const options = await optionsAt(moment.at);
+      const db = await (folding?.fold(moment) ?? foldLocated(options, moment));
+      return await openFolded(options, moment, db);
+    },
   });
   closers.push("the connection to the past", connection.close);
   closers.push("the states of the past", async () => await states.close());
@@ -57,27 +65,4 @@ export function openPast(context: Context, closers: Closers): Past {
       states.declare(runners);
     },
   };
-}
-
-interface LazyConnection {
-  readonly get: () => Promise<NatsConnection>;
-  readonly close: () => Promise<void>;
-}
-
-/** One that failed is tried again by the next who asks. */
-function lazyConnection(context: Context): LazyConnection {
-  let connecting: Promise<NatsConnection> | undefined;
-  const get = (): Promise<NatsConnection> => {
-    const options = natsOptions(context, "runbeat past");
-    connecting ??= connectNats({ ...options, timeoutMs: CONNECT_MS }).catch((error: unknown) => {
-      connecting = undefined;
-      throw error;
-    });
-    return connecting;
-  };
-  const close = async (): Promise<void> => {
-    const nc = await connecting?.catch(() => undefined);
-    await nc?.close();
-  };
-  return { get, close };
 }

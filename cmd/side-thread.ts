@@ -1,5 +1,6 @@
 /** Threads beside a command's own, for work that would hold it up. */
 import { Worker } from "node:worker_threads";
+import type { ResourceLimits } from "node:worker_threads";
 
 export interface SideThread {
   readonly worker: Worker;
@@ -10,12 +11,17 @@ export interface SideThread {
 }
 
 /**
- * Starts one; it ends when it gets a message.
+ * Starts one; it ends when it gets the message `close`.
  * @param workerData plain data, since it is another thread's.
  * @param closeMs how long whoever closes it waits.
  */
-export function startSideThread(file: URL, workerData: object, closeMs: number): SideThread {
-  const worker = new Worker(file, { workerData });
+export function startSideThread(
+  file: URL,
+  workerData: object,
+  closeMs: number,
+  resourceLimits: ResourceLimits = {},
+): SideThread {
+  const worker = new Worker(file, { workerData, resourceLimits });
   const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   return {
     worker,

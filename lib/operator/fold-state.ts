@@ -38,16 +38,27 @@ export interface FoldStateOptions {
   readonly signal?: AbortSignal;
 }
 
-export async function foldState(options: FoldStateOptions, { db, mark }: StateBase): Promise<void> {
-  const told = options.projections.filter(({ tellsStatus }) => tellsStatus);
-  await foldUp(options, db, told);
+/** Folds the status tables from the base up to the moment. */
+export async function foldStatuses(
+  options: FoldStateOptions,
+  { db, mark }: StateBase,
+): Promise<void> {
+  await foldUp(options, db, options.projections.filter(tellsStatus));
   const { firstSeq, seq } = options.places.heartbeats;
   if (seq - (mark?.seq ?? firstSeq - 1) > 2 * MARK_EVERY_MESSAGES) await leaveMark(options, db);
+}
+
+/** Shows the history up to the moment beside folded status tables. */
+export async function foldHistory(options: FoldStateOptions, db: SqliteDatabase): Promise<void> {
   const shown = await showLive(options, db);
-  const others = options.projections.filter((one) => !told.includes(one) && !shown.includes(one));
+  const others = options.projections.filter((one) => !tellsStatus(one) && !shown.includes(one));
   await foldUp(options, db, others);
   // A projector that was up to date wrote each checkpoint when its message came.
   db.prepare("update checkpoint set updated_at = time").run();
+}
+
+function tellsStatus(projection: AnyProjection): boolean {
+  return projection.tellsStatus;
 }
 
 /** Folds from where the database stands, or from the stream's beginning. */

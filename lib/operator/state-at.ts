@@ -19,7 +19,7 @@ import type { Mark, MarkStore } from "../store/mark-store.ts";
 import type { SqliteDatabase } from "../store/open.ts";
 import { openReadModels } from "../store/read-models.ts";
 import type { AnyProjection, FoldedStream } from "../../projections/projection.ts";
-import { foldState } from "./fold-state.ts";
+import { foldHistory, foldStatuses } from "./fold-state.ts";
 import { openBase, usableMarks } from "./state-base.ts";
 import type { BaseOptions, Places } from "./state-base.ts";
 
@@ -102,14 +102,50 @@ export async function locateMoment(options: StateAtOptions): Promise<LocatedMome
 /** Opens the state of a moment that was located. @throws AppError as {@link openStateAt}. */
 export async function openLocated(
   options: StateAtOptions,
-  { at, places, knownFrom }: LocatedMoment,
+  moment: LocatedMoment,
 ): Promise<StateAt> {
-  const { thresholds, declared = [] } = options;
+  return await openFolded(options, moment, await foldLocated(options, moment));
+}
+
+/** What folding takes of the options: plain data and connections, so that another thread can. */
+export type FoldingOptions = Pick<
+  StateAtOptions,
+  "nc" | "prefixes" | "projections" | "marks" | "signal"
+>;
+
+/**
+ * The first and longest part of opening a state: its status tables, folded.
+ * @throws AppError as {@link openStateAt}.
+ */
+export async function foldLocated(
+  options: FoldingOptions,
+  { at, places }: LocatedMoment,
+): Promise<SqliteDatabase> {
   const jsm = await jetstreamManager(options.nc, { checkAPI: false });
   const base = await openBase(baseOptions(options, jsm), places);
-  const { db } = base;
   try {
-    await foldState({ ...options, jsm, at, places }, base);
+    await foldStatuses({ ...options, jsm, at, places }, base);
+    return base.db;
+  } catch (error) {
+    base.db.close();
+    throw error;
+  }
+}
+
+/**
+ * The rest of it: history, and the fleet in memory.
+ * @param db with the status tables, which is the state's from now on.
+ * @throws AppError as {@link openStateAt}.
+ */
+export async function openFolded(
+  options: StateAtOptions,
+  { at, places, knownFrom }: LocatedMoment,
+  db: SqliteDatabase,
+): Promise<StateAt> {
+  const { thresholds, declared = [] } = options;
+  try {
+    const jsm = await jetstreamManager(options.nc, { checkAPI: false });
+    await foldHistory({ ...options, jsm, at, places }, db);
     db.pragma("query_only = 1");
     const models = openReadModels({ file: ":memory:", thresholds, db });
     models.declare(declared, 0);
@@ -135,7 +171,7 @@ async function untilLoaded(models: ReadModels): Promise<void> {
   if (!models.isLoaded()) models.isRegistered("");
 }
 
-function baseOptions(options: StateAtOptions, jsm: JetStreamManager): BaseOptions {
+function baseOptions(options: FoldingOptions, jsm: JetStreamManager): BaseOptions {
   const { prefixes, projections, marks } = options;
   return { jsm, prefixes, projections, marks };
 }

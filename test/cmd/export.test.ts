@@ -52,6 +52,13 @@ test("an export opens with one command, as it stood then, and can be exported ag
   expect(diff.stderr).toBe("");
   const state = await runCommand(["state", "--at", "-5m", ...at], options);
   expect(state.stdout).toContain(`as it was at ${new Date(FROM + 300_000).toISOString()}`);
+  // Several at once: each has its own answer.
+  const moments = [1, 3, 5, 7].map((minutes) => new Date(FROM + minutes * 60_000).toISOString());
+  const asked = moments.map(async (time) => await get(`${apiUrl}/api/v1/summary?at=${time}`));
+  const answers = await Promise.all(asked);
+  expect(answers).toMatchObject(moments.map((time) => ({ as_of: { time }, total: DAY.runners })));
+  const positions = answers.map(({ as_of }) => (as_of as { seq: number }).seq);
+  expect(positions).toEqual([...new Set(positions)].toSorted((a, b) => a - b));
   const early = await runCommand(["state", "--at", "-11m", ...at], options);
   expect(early.stderr).toContain("it is known what was from 2026-01-05T00:00:");
   const replayed = await runCommand(["replay", "--from", "-10s", "--json", ...at], options);
