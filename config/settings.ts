@@ -236,7 +236,7 @@ export const SETTING_TREE = {
   marks: {
     maxBytes: bytes({
       about: "Most disk for marks, from which past states are told quickly; 0 keeps none",
-      fallback: 2_147_483_648,
+      fallback: 4_294_967_296,
       min: 0,
     }),
   },

@@ -20,7 +20,7 @@ import { markedTables } from "./marked-tables.ts";
 import type { Places, StateBase } from "./state-base.ts";
 
 /** Folding more than this is worth a mark, so that nobody needs to do it again. */
-export const MARK_EVERY_MESSAGES = 12_500;
+export const MARK_EVERY_MESSAGES = 6_250;
 /** The projector has what was stored a moment ago after so long. */
 const MAX_LIVE_LAG_MS = 500;
 const POLL_MS = 25;

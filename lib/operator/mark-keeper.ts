@@ -23,8 +23,10 @@ import { markedTables } from "./marked-tables.ts";
 const LOOK_EVERY_MS = 1_000;
 /** Rests after a piece of work, in its own time: copies come for ever, filling comes to its end. */
 const REST = { copied: 9, filled: 1 } as const;
+/** But no longer: a machine that slept through a piece of work has not worked all that time. */
+const MAX_REST_MS = 60_000;
 /** Marks stand no closer than this part of what the stream holds. */
-const MAX_MARKS = 1_000;
+const MAX_MARKS = 2_000;
 /** Of the room for marks; the rest is for marks that grow, before any is thinned out. */
 const USED_PART = 0.9;
 
@@ -86,7 +88,8 @@ class KeeperRun {
       const startedAt = performance.now();
       const work = await this.#pass().catch((error: unknown) => this.#failed(error));
       const workedMs = performance.now() - startedAt;
-      const pauseMs = work === undefined ? LOOK_EVERY_MS : workedMs * REST[work];
+      const restMs = work === undefined ? LOOK_EVERY_MS : workedMs * REST[work];
+      const pauseMs = Math.min(restMs, MAX_REST_MS);
       await delay(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
     this.#stopFilling();

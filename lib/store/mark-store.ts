@@ -90,7 +90,20 @@ function markStore(db: SqliteDatabase, maxBytes: number): MarkStore {
   const insertMark = db.prepare("insert into mark (seq, bytes, positions) values (?, ?, ?)");
   const insertImage = db.prepare("insert into image (id, packed) values (?, ?)");
   const drops = ["image", "mark"].map((table) => db.prepare(`delete from ${table} where id = ?`));
-  const list = (): Mark[] => (all.all() as MarkRow[]).map(markOf);
+  const known = new Map<number, { readonly text: string; readonly mark: Mark }>();
+  const markOf = (row: MarkRow): Mark => {
+    const before = known.get(row.id);
+    if (before?.text === row.positions) return before.mark;
+    const mark = { ...row, positions: JSON.parse(row.positions) as MarkPosition[] };
+    known.set(row.id, { text: row.positions, mark });
+    return mark;
+  };
+  const list = (): Mark[] => {
+    const rows = all.all() as MarkRow[];
+    // Whoever lists thousands again and again need not parse them again.
+    if (known.size > 2 * rows.length) known.clear();
+    return rows.map(markOf);
+  };
   const remove = (ids: readonly number[]): void => {
     for (const id of ids) for (const drop of drops) drop.run(id);
   };
@@ -116,10 +129,6 @@ function markStore(db: SqliteDatabase, maxBytes: number): MarkStore {
       db.close();
     },
   };
-}
-
-function markOf({ positions, ...row }: MarkRow): Mark {
-  return { ...row, positions: JSON.parse(positions) as MarkPosition[] };
 }
 
 /**

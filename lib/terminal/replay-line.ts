@@ -12,7 +12,7 @@ import type { StreamKey } from "../core/subject.ts";
 import { paint, statusText } from "./style.ts";
 import type { Colour, TerminalLooks } from "./style.ts";
 import { fit, harmless } from "./table.ts";
-import { textWidth } from "./text-width.ts";
+import textWidth from "fast-string-width";
 
 /** What a line is made of. */
 export interface ShownMessage {

@@ -11,7 +11,7 @@ import { healthText, paint, statusText } from "./style.ts";
 import type { TerminalLooks } from "./style.ts";
 import { fit, tableLines } from "./table.ts";
 import type { Column } from "./table.ts";
-import { textWidth } from "./text-width.ts";
+import textWidth from "fast-string-width";
 
 /** The counts of the read API's summary. */
 export interface ShownSummary {

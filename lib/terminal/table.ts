@@ -1,6 +1,6 @@
 /** Columns of text, by the width that characters take on a screen. */
 import type { TerminalLooks } from "./style.ts";
-import { textWidth } from "./text-width.ts";
+import textWidth from "fast-string-width";
 
 const GAP = 2;
 const ESCAPE = /\u001B\[[0-9;]*m/y;

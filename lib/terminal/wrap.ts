@@ -1,4 +1,4 @@
-import { textWidth } from "./text-width.ts";
+import textWidth from "fast-string-width";
 
 /** Breaks text between words into lines of at most so many columns; longer words stand alone. */
 export function wrapped(text: string, width: number): string[] {

@@ -1,5 +1,5 @@
 /** A terminal that does what it is told: what would be seen on it, as lines of text. */
-import { textWidth } from "../../lib/terminal/text-width.ts";
+import textWidth from "fast-string-width";
 import type { ScreenOutput } from "../../lib/terminal/screen-writer.ts";
 
 const SEQUENCE = /\u001B\[([?\d;]*)([A-Za-z])/y;

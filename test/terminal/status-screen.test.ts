@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { formatTime } from "../../lib/core/time.ts";
 import { statusScreen } from "../../lib/terminal/status-screen.ts";
-import { textWidth } from "../../lib/terminal/text-width.ts";
+import textWidth from "fast-string-width";
 import type { StatusScreen } from "../../lib/terminal/status-screen.ts";
 import type { ShownRunner } from "../../lib/terminal/status-row.ts";
 

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 
 import { describe, expect, it } from "vitest";
 import { fit, harmless, tableLines } from "../../lib/terminal/table.ts";
-import { textWidth } from "../../lib/terminal/text-width.ts";
+import textWidth from "fast-string-width";
 
 const wide = { colour: true, unicode: true, width: Infinity };
 const ascii = { colour: false, unicode: false, width: Infinity };
