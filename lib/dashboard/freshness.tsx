@@ -14,11 +14,12 @@ const WORDS: Readonly<Record<Connection, string>> = {
 
 export function Freshness(): JSX.Element {
   useTick(500);
-  const { live } = useShared();
-  if (live.isPast && live.connection === "live")
+  const { live, place } = useShared();
+  const isPast = live.isPast || place.at !== undefined;
+  if (isPast && live.connection === "live")
     return (
       <span class="freshness still" role="status">
-        <span aria-hidden="true">■</span> its clock stands still
+        <span aria-hidden="true">■</span> {live.isPast ? "its clock stands still" : "as it was"}
       </span>
     );
   const lag = live.summary?.as_of.lag_ms;

@@ -22,6 +22,8 @@ import { checkApi, checkTables, checkVerify } from "./table-checks.ts";
 
 /** Rounds in which the projector dies too. */
 const KILL_PROJECTOR_PART = 0.2;
+/** Before so many rounds one rebuild is left alone, since exchanges are what must show nobody anything. */
+const LEFT_ALONE_EVERY = 5;
 /** A kill comes at a random instant within this part of what a whole rebuild takes. */
 const KILL_WITHIN = 1.2;
 
@@ -87,8 +89,9 @@ class RebuildChaos {
     });
     const reader = new TableReader(stage, this.#findings);
     this.#reader = reader;
-    const wholeMs = await this.#rebuildWhole();
+    let wholeMs = await this.#rebuildWhole();
     for (let round = 1; round <= rounds; round++) {
+      if (round % LEFT_ALONE_EVERY === 0) wholeMs = await this.#rebuildWhole();
       const afterMs = this.#random.below(Math.ceil(KILL_WITHIN * wholeMs));
       await this.#killOne(afterMs);
       say(`round ${round}: killed after ${afterMs} ms, ${this.#exchanges()} exchanges so far`);

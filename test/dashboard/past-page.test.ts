@@ -12,6 +12,7 @@ describe("a moment of the past", () => {
       async () => (await page.locator(".count.s-online b").textContent()) === "5",
     ).catch(async () => expect(await page.locator(".page").innerText()).toBe("five online"));
     expect(await page.locator(".count.s-offline b").textContent()).toBe("0");
+    expect(await page.locator(".freshness").textContent()).toContain("as it was");
     await page.getByRole("link", { name: ENDED }).click();
     await page.locator("h1", { hasText: "online" }).waitFor();
     expect(new URL(page.url()).searchParams.get("at")).toBe(rig().allOnlineAt);
