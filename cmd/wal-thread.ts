@@ -1,4 +1,5 @@
 /** The thread beside the projector that moves the write-ahead log: the fold does not wait for the disk. */
+import { closeSync, fdatasyncSync, openSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
 import { openWalMover } from "../lib/store/wal-mover.ts";
 
@@ -8,12 +9,18 @@ export interface WalThreadData {
 }
 
 const MOVE_EVERY_MS = 1_000;
+const SYNC_EVERY_MS = 50;
 
-const mover = openWalMover((workerData as WalThreadData).databaseFile);
+const { databaseFile } = workerData as WalThreadData;
+const mover = openWalMover(databaseFile);
+const log = openSync(`${databaseFile}-wal`, "r");
+const syncing = setInterval(() => fdatasyncSync(log), SYNC_EVERY_MS);
 const timer = setInterval(() => {
   if (mover.move()) parentPort?.postMessage("end moving", []);
 }, MOVE_EVERY_MS);
 parentPort?.once("message", () => {
   clearInterval(timer);
+  clearInterval(syncing);
+  closeSync(log);
   mover.close();
 });

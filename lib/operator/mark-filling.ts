@@ -56,7 +56,7 @@ export async function startFilling(options: FillingOptions): Promise<Filling> {
       seq = places.heartbeats.seq;
       const positions = positionsIn(db, markedTables(told), "folded");
       if (positions === undefined) return false;
-      store.add(seq, positions, await packFile(file));
+      store.add(seq, positions, packFile(file));
       return true;
     },
     close: () => closeWork(db, file),

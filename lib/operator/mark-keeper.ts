@@ -154,7 +154,7 @@ class KeeperRun {
       const positions = await copyLive(databaseFile, file, markedTables(projections));
       const seq = positions?.find(({ projection }) => projection === "latest_heartbeat")?.seq;
       if (positions === undefined || seq === undefined) return false;
-      marks.add(seq, positions, await packFile(file));
+      marks.add(seq, positions, packFile(file));
       return true;
     } finally {
       removeWorkFile(file);

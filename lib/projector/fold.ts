@@ -5,7 +5,6 @@ import { checkpointStore } from "../store/checkpoint.ts";
 import type { CheckpointKey, CheckpointStore, Position } from "../store/checkpoint.ts";
 import type { SqliteDatabase } from "../store/open.ts";
 import type { Lane } from "../store/lanes.ts";
-import { MAX_UNDO_ROWS } from "./undo-log.ts";
 import type { RowChange, UndoLog } from "./undo-log.ts";
 import type { AnyProjection, FoldedStream, MessageOf } from "../../projections/projection.ts";
 
@@ -56,6 +55,11 @@ export class Fold {
   /** New rows of a table that is only appended to. */
   #appended: object[] = [];
   readonly #undo: UndoLog | undefined;
+  /**
+   * Rows that nobody needs any more, to be written over: a new row for each heartbeat is what made
+   * most of the garbage, and the pauses in which it is collected.
+   */
+  readonly #spare: object[] = [];
   /** Of the table whose rows are in memory. */
   readonly #generation: number;
   readonly #slot: number;
@@ -126,7 +130,10 @@ export class Fold {
     if (key === undefined) return;
     const entry = this.#entry(key, message);
     // A row that this batch has made already is ours until it is written.
-    const row = projection.evolve(entry.row, message, entry.isDirty);
+    const copy = entry.isDirty ? undefined : this.#copyOf(entry.row);
+    const isOurs = entry.isDirty || copy !== undefined;
+    const row = projection.evolve(copy ?? entry.row, message, isOurs);
+    if (copy !== undefined && row !== copy) this.#spare.push(copy);
     if (row === undefined) return;
     if (!entry.isDirty) {
       entry.isDirty = true;
@@ -134,6 +141,16 @@ export class Fold {
       this.#dirty.push(entry);
     }
     entry.row = row;
+  }
+
+  /** Undefined where there is no spare row to copy it into. */
+  #copyOf(row: object | undefined): object | undefined {
+    const copy = row === undefined ? undefined : this.#spare.pop();
+    if (copy === undefined) return undefined;
+    for (const column of this.projection.table.columns) {
+      (copy as Record<string, unknown>)[column] = (row as Record<string, unknown>)[column];
+    }
+    return copy;
   }
 
   #entry(key: string, message: MessageOf[FoldedStream]): Entry {
@@ -190,9 +207,7 @@ export class Fold {
 
   /** After the transaction was committed. */
   settle(): void {
-    if (this.position !== this.#committed) {
-      this.#undo?.record({ ...this.#committed }, { ...this.position }, this.#changes());
-    }
+    if (this.position !== this.#committed) this.#remember();
     for (const entry of this.#dirty) {
       entry.isDirty = false;
       entry.before = undefined;
@@ -204,16 +219,11 @@ export class Fold {
   }
 
   /** More at a time than can be taken back is not remembered: a backlog would fill the memory. */
-  get #isRemembered(): boolean {
-    return this.#undo !== undefined && this.changedRows <= MAX_UNDO_ROWS;
-  }
-
-  #changes(): RowChange[] | undefined {
-    if (!this.#isRemembered) return undefined;
-    const changed = this.#dirty.flatMap(({ row, before }) =>
-      row === undefined ? [] : [{ row, before }],
-    );
-    return [...changed, ...this.#appended.map((row) => ({ row, before: undefined }))];
+  #remember(): void {
+    const undo = this.#undo;
+    if (undo?.begin(this.#committed, this.position, this.changedRows, this.#spare) !== true) return;
+    for (const { row, before } of this.#dirty) undo.add(row as object, before);
+    for (const row of this.#appended) undo.add(row, undefined);
   }
 
   /** From the next commit on, keeps at most so many rows in memory. */

@@ -1,7 +1,7 @@
 /** The status tables as one packed image, and back: no row is looked at, so it takes little time. */
-import { createReadStream, rmSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { createDeflateRaw, deflateRaw, inflateRaw } from "node:zlib";
+import { constants, deflateRaw, deflateRawSync, inflateRaw } from "node:zlib";
 import { emptyTables, openImage } from "./open.ts";
 import type { SqliteDatabase } from "./open.ts";
 import { Database } from "./sqlite.ts";
@@ -10,6 +10,7 @@ import type { CheckpointRow, TableShape } from "./tables.ts";
 
 /** Packing more takes longer than reading less. */
 const LEVEL = 1;
+const PIECE_BYTES = 1024 * 1024;
 const unpack = promisify(inflateRaw);
 const pack = promisify(deflateRaw);
 
@@ -89,12 +90,24 @@ export function positionsIn(
   }));
 }
 
-/** Packs a file piece by piece: the tables of a large fleet need not be in memory. */
-export async function packFile(file: string): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  const packing = createReadStream(file).pipe(createDeflateRaw({ level: LEVEL }));
-  for await (const piece of packing) pieces.push(piece as Buffer);
-  return Buffer.concat(pieces);
+/**
+ * Packs a file piece by piece: the tables of a large fleet need not be in memory. It is done by the
+ * thread that asks: that one gives way to all others, those of the library would not.
+ */
+export function packFile(file: string): Buffer {
+  const handle = openSync(file, "r");
+  try {
+    const pieces: Buffer[] = [];
+    const piece = Buffer.allocUnsafe(PIECE_BYTES);
+    for (let size = readSync(handle, piece); size > 0; size = readSync(handle, piece)) {
+      const options = { level: LEVEL, finishFlush: constants.Z_SYNC_FLUSH };
+      pieces.push(deflateRawSync(piece.subarray(0, size), options));
+    }
+    pieces.push(deflateRawSync(Buffer.alloc(0)));
+    return Buffer.concat(pieces);
+  } finally {
+    closeSync(handle);
+  }
 }
 
 /** The same of a database in memory. */
