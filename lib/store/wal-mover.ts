@@ -27,6 +27,8 @@ function moveOnce(db: SqliteDatabase): Moved {
 }
 
 export interface WalMover {
+  /** Pages that were written between the last two moves, about. */
+  readonly written: number;
   /**
    * Moves what lies in the log, holding up neither readers nor the writer.
    * @returns whether the log is long and nearly all of it moved: time for {@link endMoving}.
@@ -38,9 +40,16 @@ export interface WalMover {
 /** @throws AppError `unavailable` when the database can't be opened. */
 export function openWalMover(file: string, longLogPages = LONG_LOG_PAGES): WalMover {
   const db = openForMoving(file);
+  let [written, last] = [0, 0];
   return {
+    get written() {
+      return written;
+    },
     move: () => {
       let { pages, moved } = moveOnce(db);
+      // One that is shorter than before was begun anew.
+      written = pages < last ? pages : pages - last;
+      last = pages;
       for (let round = 1; round < MAX_ROUNDS && pages >= longLogPages; round++) {
         const before = moved;
         ({ pages, moved } = moveOnce(db));

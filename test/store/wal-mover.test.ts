@@ -53,6 +53,19 @@ describe("the write-ahead log", () => {
     expect(count(writer)).toBe(5_001);
   });
 
+  it("says how much was written between two moves, whether it was begun anew or not", () => {
+    mover.move();
+    write(200);
+    mover.move();
+    expect(mover.written).toBeGreaterThanOrEqual(200);
+    mover.move();
+    expect(mover.written).toBe(0);
+    write(3);
+    mover.move();
+    expect(mover.written).toBeGreaterThan(0);
+    expect(mover.written).toBeLessThan(50);
+  });
+
   it("needs no end while it is short", () => {
     mover.move();
     write(10);
