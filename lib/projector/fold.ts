@@ -146,11 +146,8 @@ export class Fold {
   /** Undefined where there is no spare row to copy it into. */
   #copyOf(row: object | undefined): object | undefined {
     const copy = row === undefined ? undefined : this.#spare.pop();
-    if (copy === undefined) return undefined;
-    for (const column of this.projection.table.columns) {
-      (copy as Record<string, unknown>)[column] = (row as Record<string, unknown>)[column];
-    }
-    return copy;
+    // Every row has every column: nothing of what it was before is left.
+    return copy === undefined ? undefined : Object.assign(copy, row);
   }
 
   #entry(key: string, message: MessageOf[FoldedStream]): Entry {
