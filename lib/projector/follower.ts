@@ -23,8 +23,6 @@ const MAX_BATCH_ROWS = 150_000;
 const CHECK_EVERY_MESSAGES = 1_024;
 /** With more than this waiting at the server, batches are filled before they are committed. */
 const BACKLOG_MESSAGES = 2_000;
-/** Between two commits: each has its price, however little is in it. */
-const COMMIT_GAP_MS = 2;
 /** A batch that does not fill is committed after this time. */
 const MAX_BATCH_MS = 3_000;
 const RETRY_MIN_MS = 200;
@@ -99,7 +97,6 @@ export class Follower {
   #allowsHoles = false;
   #failures = 0;
   #isHeld = false;
-  #committedAt = -Infinity;
   #timer: NodeJS.Timeout | undefined;
   #wake: () => void = () => undefined;
   readonly #done: Promise<void>;
@@ -301,18 +298,11 @@ export class Follower {
       if (this.#batchMessages % CHECK_EVERY_MESSAGES === 0) this.#considerCommit();
     } else if (!this.#isScheduled) {
       this.#isScheduled = true;
-      this.#soon(() => {
+      setImmediate(() => {
         this.#isScheduled = false;
         this.#commit();
       });
     }
-  }
-
-  /** At once where it was quiet; where much comes in, what comes meanwhile goes into one commit. */
-  #soon(work: () => void): void {
-    const waitMs = this.#committedAt + COMMIT_GAP_MS - performance.now();
-    if (waitMs <= 0) setImmediate(work);
-    else setTimeout(work, waitMs);
   }
 
   #considerCommit(): void {
@@ -341,7 +331,6 @@ export class Follower {
       return;
     }
     this.#batchMessages = 0;
-    this.#committedAt = performance.now();
     if (this.#isAtEnd && this.#pending === 0) {
       this.#isAtEnd = false;
       this.#options.onEnd?.();
