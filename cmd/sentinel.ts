@@ -7,6 +7,7 @@ import { thresholdsOf } from "../config/thresholds.ts";
 import { openStreamAccess } from "../lib/api/jetstream-access.ts";
 import { startMonitor } from "../lib/api/pipeline-monitor.ts";
 import type { PipelineMonitor } from "../lib/api/pipeline-monitor.ts";
+import { AppError, messageOf } from "../lib/core/errors.ts";
 import type { Moment } from "../lib/core/read-models.ts";
 import { streamName } from "../lib/core/subject.ts";
 import { connectNats } from "../lib/nats/connect.ts";
@@ -147,11 +148,29 @@ function openOutages(
   });
 }
 
-/** Silence from before we looked that was no runner's own. */
-async function findGap({ settings }: Context, nc: NatsConnection): Promise<Gap | null> {
+/**
+ * Silence from before we looked that was no runner's own.
+ * @throws AppError `unavailable` while the stream can't be read: a projector that was started at
+ *   the same time may not have made it yet.
+ */
+async function findGap(context: Context, nc: NatsConnection): Promise<Gap | null> {
+  const stream = streamName(prefixesOf(context.settings), "heartbeats");
+  try {
+    return await readGap(context, nc, stream);
+  } catch (error) {
+    throw new AppError("unavailable", `Stream ${stream} can't be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+async function readGap(
+  { settings }: Context,
+  nc: NatsConnection,
+  stream: string,
+): Promise<Gap | null> {
   const { onlineSec, offlineSec } = settings.heartbeat;
   const jsm = await jetstreamManager(nc, { checkAPI: false });
-  const stream = streamName(prefixesOf(settings), "heartbeats");
   const info = await jsm.streams.info(stream);
   return await lastGap(jsm, {
     stream,

@@ -1,5 +1,6 @@
 /** The sentinel as a program among others, each of which can be killed or go away. */
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { connect } from "@nats-io/transport-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { waitFor } from "../support/wait-for.ts";
@@ -23,6 +24,11 @@ const HUNDRED = Array.from({ length: 100 }, (_, index) => `process/p${index}/def
 /** Several programs start here on what may be a busy machine. */
 const WAIT = { timeoutMs: 60_000 };
 const OFFLINE_MS = Number(SHORT.HEARTBEAT_OFFLINE_SEC) * 1_000;
+
+function notedSinks({ folder }: SentinelStage): number {
+  const text = readFileSync(join(folder, "data", "sentinel.json"), "utf8");
+  return (JSON.parse(text) as { reached: readonly string[] }).reached.length;
+}
 
 describe("the sentinel's program", { timeout: 240_000 }, () => {
   let stage: SentinelStage;
@@ -108,6 +114,8 @@ describe("the sentinel's program", { timeout: 240_000 }, () => {
       what: "it is told",
       ...WAIT,
     });
+    // Killed between a sink's answer and its own note of it, it would rightly tell again.
+    await waitFor(() => notedSinks(stage) === 2, { what: "it has noted so", ...WAIT });
     await stage.sentinel.kill9();
     stage.sentinel.start();
     // Any of them would be offline by the age of its last heartbeat.
