@@ -108,9 +108,10 @@ runners:
     await waitFor(() => existsSync(join(folder, "again")));
     // A shell that takes a second to fail was stable before: what counts comes after the restart.
     await waitFor(() => types(ID).includes("restart_scheduled"));
-    await waitFor(
-      () => types(ID).lastIndexOf("restart_reset") > types(ID).indexOf("process_spawned", 1),
-    );
+    await waitFor(() => {
+      const again = types(ID).indexOf("process_spawned", 1);
+      return again > 0 && types(ID).lastIndexOf("restart_reset") > again;
+    });
     expect(enforcer.describe()).toMatchObject([{ state: "running", attempts: 0 }]);
   });
 
