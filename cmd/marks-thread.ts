@@ -4,21 +4,17 @@ import { mkdirSync, readlinkSync, rmSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { basename, dirname, join } from "node:path";
-import type { ConnectOptions } from "../lib/nats/connect.ts";
 import { connectNats } from "../lib/nats/connect.ts";
 import { startMarkKeeper } from "../lib/operator/mark-keeper.ts";
-import type { Prefixes } from "../lib/core/subject.ts";
 import { takeExclusiveLock } from "../lib/store/exclusive-lock.ts";
 import { openMarkStore } from "../lib/store/mark-store.ts";
 import { projections } from "../projections/index.ts";
 import { createLog } from "./log.ts";
+import type { NatsThreadData } from "./nats-thread-data.ts";
 import { untilAborted } from "./side-thread.ts";
 
 /** What the projector hands over: plain data, since it is another thread's. */
-export interface MarksThreadData {
-  readonly connect: Omit<ConnectOptions, "log">;
-  readonly logLevel: Parameters<typeof createLog>[0];
-  readonly prefixes: Prefixes;
+export interface MarksThreadData extends NatsThreadData {
   readonly databaseFile: string;
   readonly marksFile: string;
   readonly maxBytes: number;

@@ -4,10 +4,9 @@ import { openMarkStore } from "../lib/store/mark-store.ts";
 import type { MarkStore } from "../lib/store/mark-store.ts";
 import type { Context } from "./context.ts";
 import type { MarksThreadData } from "./marks-thread.ts";
-import { natsOptions } from "./nats-options.ts";
+import { natsThreadData } from "./nats-thread-data.ts";
 import { startSideThread } from "./side-thread.ts";
 import type { SideThread } from "./side-thread.ts";
-import { prefixesOf } from "./stream-options.ts";
 
 /** Whoever ends the projector does not wait longer for what is only saved work. */
 const CLOSE_MS = 2_000;
@@ -36,11 +35,8 @@ export function openMarksFile(
 export function startMarksThread(context: Context): Pick<SideThread, "close"> {
   const { settings, paths, log } = context;
   if (settings.marks.maxBytes === 0) return { close: async () => {} };
-  const { log: _, ...connect } = natsOptions(context, "runbeat marks");
   const data: MarksThreadData = {
-    connect,
-    logLevel: settings.logLevel,
-    prefixes: prefixesOf(settings),
+    ...natsThreadData(context, "runbeat marks"),
     databaseFile: paths.databaseFile,
     marksFile: paths.marksFile,
     maxBytes: settings.marks.maxBytes,

@@ -4,11 +4,10 @@ import type { LocatedMoment } from "../lib/operator/state-at.ts";
 import { openImage } from "../lib/store/open.ts";
 import type { SqliteDatabase } from "../lib/store/open.ts";
 import type { Context } from "./context.ts";
-import { natsOptions } from "./nats-options.ts";
+import { natsThreadData } from "./nats-thread-data.ts";
 import type { PastFolded, PastThreadData } from "./past-thread.ts";
 import { startSideThread } from "./side-thread.ts";
 import type { SideThread } from "./side-thread.ts";
-import { prefixesOf } from "./stream-options.ts";
 
 const CLOSE_MS = 2_000;
 /** Nobody looks at the past for hours on most days: the thread's memory is given back. */
@@ -74,11 +73,8 @@ class FoldingThread implements PastFolding {
 
   #start(): SideThread {
     const { settings, paths } = this.#context;
-    const { log: _, ...connect } = natsOptions(this.#context, "runbeat past folding");
     const data: PastThreadData = {
-      connect,
-      logLevel: settings.logLevel,
-      prefixes: prefixesOf(settings),
+      ...natsThreadData(this.#context, "runbeat past folding"),
       marksFile: paths.marksFile,
       maxMarkBytes: settings.marks.maxBytes,
     };

@@ -2,20 +2,16 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { AppError, messageOf } from "../lib/core/errors.ts";
 import type { ErrorCode } from "../lib/core/errors.ts";
-import type { Prefixes } from "../lib/core/subject.ts";
-import type { ConnectOptions } from "../lib/nats/connect.ts";
 import { foldLocated } from "../lib/operator/state-at.ts";
 import type { LocatedMoment } from "../lib/operator/state-at.ts";
 import { projections } from "../projections/index.ts";
 import { lazyConnection } from "./lazy-connection.ts";
 import { createLog } from "./log.ts";
 import { openMarksFile } from "./marks.ts";
+import type { NatsThreadData } from "./nats-thread-data.ts";
 
 /** What the API hands over: plain data, since it is another thread's. */
-export interface PastThreadData {
-  readonly connect: Omit<ConnectOptions, "log">;
-  readonly logLevel: Parameters<typeof createLog>[0];
-  readonly prefixes: Prefixes;
+export interface PastThreadData extends NatsThreadData {
   readonly marksFile: string;
   /** 0: there are none. */
   readonly maxMarkBytes: number;

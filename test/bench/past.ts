@@ -47,7 +47,7 @@ const MARKS_MS = 1_200_000;
 /** Marks that have not grown in number for so long are all there. */
 const SETTLED_MS = 30_000;
 const LOOK_EVERY_MS = 500;
-const MAX_MARK_BYTES = 2 ** 31;
+const MAX_MARK_BYTES = 2 ** 32;
 
 /** @param hours how much of a day is recorded. */
 export async function measurePast(stage: Stage, figures: Figures, hours: number): Promise<void> {
