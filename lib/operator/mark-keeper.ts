@@ -18,13 +18,10 @@ import type { AnyProjection } from "../../projections/projection.ts";
 import { MARK_EVERY_MESSAGES } from "./fold-state.ts";
 import { startFilling } from "./mark-filling.ts";
 import type { Filling } from "./mark-filling.ts";
+import { MarkPace } from "./mark-pace.ts";
+import type { MarkWork } from "./mark-pace.ts";
 import { markedTables } from "./marked-tables.ts";
 
-const LOOK_EVERY_MS = 1_000;
-/** Rests after a piece of work, in its own time: copies come for ever, filling comes to its end. */
-const REST = { copied: 9, filled: 1 } as const;
-/** But no longer: a machine that slept through a piece of work has not worked all that time. */
-const MAX_REST_MS = 60_000;
 /** Marks stand no closer than this part of what the stream holds. */
 const MAX_MARKS = 2_000;
 /** Of the room for marks; the rest is for marks that grow, before any is thinned out. */
@@ -68,6 +65,7 @@ class KeeperRun {
   readonly #options: MarkKeeperOptions;
   readonly #jsm: JetStreamManager;
   readonly #abort = new AbortController();
+  readonly #pace = new MarkPace();
   readonly #done: Promise<void>;
   #filling: Filling | undefined;
 
@@ -87,10 +85,8 @@ class KeeperRun {
     while (!signal.aborted) {
       const startedAt = performance.now();
       const work = await this.#pass().catch((error: unknown) => this.#failed(error));
-      const workedMs = performance.now() - startedAt;
-      const restMs = work === undefined ? LOOK_EVERY_MS : workedMs * REST[work];
-      const pauseMs = Math.min(restMs, MAX_REST_MS);
-      await delay(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
+      const restMs = this.#pace.restMs(work, performance.now() - startedAt);
+      await delay(restMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
     this.#stopFilling();
   }
@@ -103,20 +99,20 @@ class KeeperRun {
   }
 
   /** @returns how a mark was made; undefined where none was. */
-  async #pass(): Promise<keyof typeof REST | undefined> {
+  async #pass(): Promise<MarkWork | undefined> {
     const sight = await this.#look();
     if (sight === undefined) return undefined;
     const newest = sight.marks.at(-1)?.seq ?? sight.info.state.first_seq - 1;
-    const isBehind = sight.info.state.last_seq - sight.liveSeq > sight.spacing;
-    if (!isBehind && sight.liveSeq - newest >= sight.spacing) {
-      return (await this.#copy()) ? "copied" : undefined;
-    }
+    // What is live comes first; marks of what it has passed meanwhile are filled in after it.
+    if (sight.info.state.last_seq - sight.liveSeq > sight.spacing) return undefined;
+    if (sight.liveSeq - newest >= sight.spacing) return (await this.#copy()) ? "copied" : undefined;
     return (await this.#fill(sight)) ? "filled" : undefined;
   }
 
   async #look(): Promise<Sight | undefined> {
     const { prefixes, marks } = this.#options;
     const info = await this.#jsm.streams.info(streamName(prefixes, "heartbeats"));
+    this.#pace.see(info.state.last_seq, performance.now());
     const live = this.#livePositions();
     const liveSeq = live?.find(({ stream }) => stream === info.config.name)?.seq;
     if (live === undefined || liveSeq === undefined) return undefined;
@@ -155,6 +151,7 @@ class KeeperRun {
       const seq = positions?.find(({ projection }) => projection === "latest_heartbeat")?.seq;
       if (positions === undefined || seq === undefined) return false;
       marks.add(seq, positions, packFile(file));
+      this.#pace.copied(seq);
       return true;
     } finally {
       removeWorkFile(file);
@@ -177,7 +174,7 @@ class KeeperRun {
       const base = marks[index];
       const from = base?.seq ?? info.state.first_seq - 1;
       const to = marks[index + 1]?.seq ?? end;
-      if (to - from < 2 * spacing) continue;
+      if (to - from < this.#pace.minStretch(spacing)) continue;
       const file = join(workDir, "marks.fill");
       const { signal } = this.#abort;
       const jsm = this.#jsm;
