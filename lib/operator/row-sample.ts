@@ -25,6 +25,11 @@ import type { Finding } from "../store/findings.ts";
 
 /** Messages read of one runner and stream; of longer histories the end is judged, in part. */
 const MAX_MESSAGES = 20_000;
+/**
+ * Messages of a stream, whosever, among which a runner's are looked for: they lie compressed, and
+ * the server opens all of them for that. A whole day of a large fleet would take it minutes.
+ */
+const MAX_SPAN = 200_000;
 
 export interface SampleOptions {
   readonly nc: NatsConnection;
@@ -33,6 +38,8 @@ export interface SampleOptions {
   /** Open for reading, with no transaction of its own. */
   readonly db: SqliteDatabase;
   readonly projections: readonly AnyProjection[];
+  /** Messages of each stream, whosever, that are looked at; for tests. */
+  readonly maxSpan?: number;
 }
 
 export interface SampleReport {
@@ -157,13 +164,14 @@ async function readFrom(
   stream: SampledStream,
 ): Promise<number> {
   const filter = filterOf(options.prefixes, stream, runner);
+  const first = Math.max(1, firstSeq, upTo - (options.maxSpan ?? MAX_SPAN) + 1);
   let count = 0;
-  await readSome(options, name, filter, firstSeq, (message) => {
+  await readSome(options, name, filter, first, (message) => {
     count = message.pending + 1;
     return false;
   });
-  if (count <= MAX_MESSAGES) return Math.max(1, firstSeq);
-  return Math.max(firstSeq, Math.ceil(upTo - ((upTo - firstSeq) * MAX_MESSAGES) / count));
+  if (count <= MAX_MESSAGES) return first;
+  return Math.max(first, Math.ceil(upTo - ((upTo - first) * MAX_MESSAGES) / count));
 }
 
 /** Until `onMessage` says that it is enough, or nothing is left. */

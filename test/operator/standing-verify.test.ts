@@ -4,14 +4,16 @@ import { connect } from "@nats-io/transport-node";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { standingComponents } from "../../lib/api/health-standing.ts";
+import type { RunnerId } from "../../lib/core/runner-id.ts";
 import { DEFAULT_PREFIXES } from "../../lib/core/subject.ts";
 import { recordVerify } from "../../lib/operator/findings.ts";
 import { rebuild } from "../../lib/operator/rebuild.ts";
+import { judgeRunner } from "../../lib/operator/row-sample.ts";
 import { verifySample } from "../../lib/operator/standing-verify.ts";
 import { verify } from "../../lib/operator/verify.ts";
 import { startProjector } from "../../lib/projector/projector.ts";
 import type { Projector } from "../../lib/projector/projector.ts";
-import { openDatabase } from "../../lib/store/open.ts";
+import { openDatabase, openReadOnly } from "../../lib/store/open.ts";
 import type { SqliteDatabase } from "../../lib/store/open.ts";
 import { standingReader } from "../../lib/store/read-standing.ts";
 import { projections } from "../../projections/index.ts";
@@ -95,6 +97,25 @@ describe("the standing check", () => {
     db.exec("update process_heartbeat set heartbeat_count = 30");
     await sample();
     expect(component("verify:rows")).toMatchObject({ status: "pass" });
+  });
+
+  test("of a long history the end is judged, as far as it tells", async () => {
+    await live(30);
+    const reading = openReadOnly(databaseFile);
+    const jsm = await jetstreamManager(nc);
+    const judge = async () =>
+      await judgeRunner(
+        { nc, jsm, prefixes, db: reading, projections, maxSpan: 10 },
+        "camera/a/hd" as RunnerId,
+      );
+    // How many there were before is not known.
+    db.exec("update process_heartbeat set heartbeat_count = 31");
+    expect(await judge()).toMatchObject({ findings: [], unjudged: 2 });
+    db.exec("update latest_heartbeat set seq = 5");
+    expect((await judge()).findings).toMatchObject([
+      { projection: "latest_heartbeat", column: "seq", live: "5", folded: "29" },
+    ]);
+    reading.close();
   });
 
   test("a row too many and a row too few are found", async () => {
