@@ -1,23 +1,49 @@
 /**
  * In which order runners changed last, so that whoever has seen the changes up to one version can
  * be told the rest: each runner once, however often it changed. Pure, and bounded by the fleet.
+ *
+ * A ring with one place for each runner, which moves to the newest end when the runner changes: ten
+ * thousand changes a second leave no garbage, whose collection is what live clients would wait for.
  */
 
 /** Runners that are gone are remembered up to this many. */
 const MAX_GONE = 10_000;
-/** Entries that were overtaken are dropped once there are this many more than runners. */
-const SPARE_ENTRIES = 1_024;
 
+/** The newest change of a runner. It is the ring's own, and another after the runner's next change. */
 export interface LiveEntry {
   readonly version: number;
   readonly runner: string;
   readonly isGone: boolean;
 }
 
+class Place implements LiveEntry {
+  version = 0;
+  isGone = false;
+  readonly runner: string;
+  older: Place = this;
+  newer: Place = this;
+
+  constructor(runner: string) {
+    this.runner = runner;
+  }
+
+  unlink(): void {
+    this.older.newer = this.newer;
+    this.newer.older = this.older;
+  }
+
+  linkBefore(next: Place): void {
+    this.older = next.older;
+    this.newer = next;
+    next.older.newer = this;
+    next.older = this;
+  }
+}
+
 export class LiveLog {
-  /** Rising by version; an entry that was overtaken is no longer the one in `newest`. */
-  private entries: LiveEntry[] = [];
-  private readonly newest = new Map<string, LiveEntry>();
+  private readonly places = new Map<string, Place>();
+  /** Between the newest and the oldest; no runner's. */
+  private readonly ends = new Place("");
   private gone = 0;
   private forgottenUpTo = 0;
   private last = 0;
@@ -33,38 +59,37 @@ export class LiveLog {
   }
 
   isThere(runner: string): boolean {
-    return this.newest.get(runner)?.isGone === false;
+    return this.places.get(runner)?.isGone === false;
   }
 
   /** Runners that are there, in no particular order. */
   *runners(): Generator<string> {
-    for (const { runner, isGone } of this.newest.values()) if (!isGone) yield runner;
+    for (const { runner, isGone } of this.places.values()) if (!isGone) yield runner;
   }
 
-  /** Notes that a runner changed, or is gone. @returns the entry; undefined for a stranger that is gone. */
-  note(runner: string, isGone: boolean): LiveEntry | undefined {
-    const before = this.newest.get(runner);
-    if (isGone && before?.isGone !== false) return undefined;
-    this.last += 1;
-    const entry: LiveEntry = { version: this.last, runner, isGone };
-    if (before?.isGone === true) this.gone -= 1;
+  /** Notes that a runner changed, or is gone; of a stranger that is gone nothing is noted. */
+  note(runner: string, isGone: boolean): void {
+    const known = this.places.get(runner);
+    if (isGone && known?.isGone !== false) return;
+    if (known?.isGone === true) this.gone -= 1;
     if (isGone) this.gone += 1;
-    this.newest.set(runner, entry);
-    this.entries.push(entry);
-    const isLong = this.entries.length > 2 * this.newest.size + SPARE_ENTRIES;
-    if (isLong || this.gone > MAX_GONE + SPARE_ENTRIES) this.compact();
-    return entry;
+    const place = known ?? new Place(runner);
+    if (known === undefined) this.places.set(runner, place);
+    this.last += 1;
+    place.version = this.last;
+    place.isGone = isGone;
+    place.unlink();
+    place.linkBefore(this.ends);
+    if (this.gone > MAX_GONE) this.forgetGone();
   }
 
   /** The changes after a version, oldest first, at most so many. */
   after(version: number, limit: number): LiveEntry[] {
+    const { ends } = this;
+    let place = ends;
+    while (place.older !== ends && place.older.version > version) place = place.older;
     const found: LiveEntry[] = [];
-    for (let at = this.placeAfter(version); at < this.entries.length; at++) {
-      const entry = this.entries[at] as LiveEntry;
-      if (this.newest.get(entry.runner) !== entry) continue;
-      found.push(entry);
-      if (found.length === limit) break;
-    }
+    for (; place !== ends && found.length < limit; place = place.newer) found.push(place);
     return found;
   }
 
@@ -72,35 +97,20 @@ export class LiveLog {
   ofRunners(runners: Iterable<string>, version: number): LiveEntry[] {
     const found: LiveEntry[] = [];
     for (const runner of runners) {
-      const entry = this.newest.get(runner);
-      if (entry !== undefined && entry.version > version) found.push(entry);
+      const place = this.places.get(runner);
+      if (place !== undefined && place.version > version) found.push(place);
     }
     return found.toSorted((one, other) => one.version - other.version);
   }
 
-  private placeAfter(version: number): number {
-    let low = 0;
-    let high = this.entries.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.entries[middle] as LiveEntry).version <= version) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  private compact(): void {
-    this.entries = this.entries.filter((entry) => this.newest.get(entry.runner) === entry);
-    if (this.gone <= MAX_GONE) return;
-    // The oldest half, so that this does not happen again at once.
-    let spare = this.gone - MAX_GONE / 2;
-    this.entries = this.entries.filter((entry) => {
-      if (!entry.isGone || spare === 0) return true;
-      spare -= 1;
+  /** The oldest half, so that this does not happen again at once. */
+  private forgetGone(): void {
+    for (let { newer: place } = this.ends; this.gone > MAX_GONE / 2; place = place.newer) {
+      if (!place.isGone) continue;
+      place.unlink();
+      this.places.delete(place.runner);
       this.gone -= 1;
-      this.newest.delete(entry.runner);
-      this.forgottenUpTo = entry.version;
-      return false;
-    });
+      this.forgottenUpTo = place.version;
+    }
   }
 }

@@ -37,19 +37,23 @@ export class LivePieces {
   frames = 0;
   private readonly texts: LiveTexts;
   private readonly log: LiveLog;
-  /** Items of the newest changes, for as long as they are the newest. */
-  private readonly items = new Map<LiveEntry, string | undefined>();
-  private readonly shared = new Map<string, LivePiece>();
+  /** Items of the newest changes by their version, for as long as they are the newest. */
+  private items = new Map<number, string | undefined>();
+  private shared = new Map<string, LivePiece>();
 
   constructor(texts: LiveTexts, log: LiveLog) {
     this.texts = texts;
     this.log = log;
   }
 
-  /** To be called when something has changed: what is at hand is not the newest any more. */
+  /**
+   * To be called when something has changed: what is at hand is not the newest any more. New maps,
+   * since one that is cleared goes on being known to what it was before: once that is old garbage,
+   * the collector keeps all that was ever in the map after it, until it collects the whole heap.
+   */
   renew(): void {
-    this.items.clear();
-    this.shared.clear();
+    this.items = new Map();
+    this.shared = new Map();
   }
 
   /**
@@ -61,7 +65,7 @@ export class LivePieces {
     const key = placeText(reader);
     const known = this.shared.get(key);
     if (known !== undefined) return known;
-    if (this.shared.size >= MAX_SHARED) this.shared.clear();
+    if (this.shared.size >= MAX_SHARED) this.shared = new Map();
     const piece = this.make(reader, newestEvent, moment);
     this.shared.set(key, piece);
     return piece;
@@ -113,7 +117,7 @@ export class LivePieces {
     let text = "";
     for (const entry of entries) {
       const { version, runner } = entry;
-      const item = this.items.get(entry);
+      const item = this.items.get(version);
       text +=
         item === undefined
           ? frame({ epoch, version, eventSeq }, "gone", JSON.stringify({ runner }))
@@ -125,13 +129,14 @@ export class LivePieces {
 
   /** Reads what is not at hand yet, all of it at once. */
   prepare(entries: readonly LiveEntry[], moment: Moment): void {
-    if (this.items.size > MAX_ITEMS) this.items.clear();
-    const missing = entries.filter((entry) => !entry.isGone && !this.items.has(entry));
+    if (this.items.size > MAX_ITEMS) this.items = new Map();
+    const missing = entries.filter((entry) => !entry.isGone && !this.items.has(entry.version));
     if (missing.length === 0) return;
     const names = missing.map(({ runner }) => runner);
     for (const [index, text] of this.texts.runners(names, moment).entries()) {
       const entry = missing[index];
-      if (entry !== undefined) this.items.set(entry, text === undefined ? text : redactJson(text));
+      if (entry === undefined) continue;
+      this.items.set(entry.version, text === undefined ? text : redactJson(text));
     }
   }
 

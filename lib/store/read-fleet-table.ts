@@ -122,12 +122,12 @@ export class FleetTable {
     const slot = this.slotFor(facts.runner);
     const record = this.record(slot);
     const before = record.beat;
-    record.beat = facts;
     if (before === undefined) this.rows.beats += 1;
     if (before === undefined || !isSameProcess(before, facts)) {
       if (record.announced.length > 0)
         record.announced = relevant(announcedOf(facts.runner), facts);
     }
+    record.beat = before === undefined ? facts : overwritten(before, facts);
     this.derive(slot);
   }
 
@@ -185,7 +185,7 @@ export class FleetTable {
   takeTouched(): number[] {
     if (this.touched === undefined || this.touched.size === 0) return [];
     const slots = [...this.touched];
-    this.touched.clear();
+    this.touched = new Set();
     return slots;
   }
 
@@ -235,11 +235,14 @@ export class FleetTable {
     const { beat, restart, declared } = record;
     const current = currentProcess(beat, record.announced);
     const own = current?.isBeating === true ? beat : undefined;
-    record.current = current;
-    record.liveness = livenessOf(current, beat, {
-      intervalSec: declared?.intervalSec ?? null,
-      expectedAt: restart?.registered_at ?? record.declaredAt,
-    });
+    if (!isAlike(record.current, current)) record.current = current;
+    overwritten(
+      record.liveness,
+      livenessOf(current, beat, {
+        intervalSec: declared?.intervalSec ?? null,
+        expectedAt: restart?.registered_at ?? record.declaredAt,
+      }),
+    );
     this.setLabels(slot, record, own?.labels ?? restart?.labels ?? "{}");
     const isExpected = declared !== undefined || (restart?.registered_at ?? null) !== null;
     columns.listed[slot] = current !== undefined || isExpected ? 1 : 0;
@@ -289,10 +292,26 @@ function newRecord(runner: string, thresholds: Thresholds): FleetRecord {
     declaredAt: null,
     thresholds,
     current: undefined,
-    liveness: UNHEARD,
+    liveness: { ...UNHEARD },
     labels: [],
     labelText: null,
   };
+}
+
+/**
+ * Gives the old object the values of the new one. What is kept until the next heartbeat and then
+ * dropped outlives the young generation: at 10,000 heartbeats a second the whole heap would have to
+ * be collected every few seconds, and everybody waits for that.
+ */
+function overwritten<T extends object>(old: T, fresh: T): T {
+  for (const key in fresh) if (old[key] !== fresh[key]) old[key] = fresh[key];
+  return old;
+}
+
+function isAlike<T extends object>(one: T | undefined, other: T | undefined): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  for (const key in other) if (one[key] !== other[key]) return false;
+  return true;
 }
 
 function relevant(

@@ -79,11 +79,12 @@ export function runnerView(
     intervalSec: liveness.intervalSec,
     current,
     restarts: current?.announced?.before ?? 0,
-    beat: figures === undefined ? undefined : beat,
+    // Copies: the fleet in memory goes on.
+    beat: figures === undefined || beat === undefined ? undefined : { ...beat },
     figures,
     restart: record.restart,
     declared: record.declared,
-    liveness,
+    liveness: { ...liveness },
     thresholds,
   };
 }
