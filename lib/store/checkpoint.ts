@@ -53,9 +53,10 @@ export function checkpointStore(db: SqliteDatabase): CheckpointStore {
     (projection, version, partition, lane, stream, stream_created, seq, time, state, notice, notice_at, updated_at, generation)
     values (@projection, @version, @partition, @lane, @stream, @streamCreated, @seq, @time, 'running',
       @notice, @noticeAt, @now, @generation)`);
-  const advance = db.prepare(`update checkpoint set seq = @toSeq, time = @toTime, updated_at = @now
-    where ${WHERE} and stream_created = @streamCreated and seq = @fromSeq and state = 'running'
-      and generation = @generation`);
+  // By place, and without an object: it runs with every commit of every projection.
+  const advance = db.prepare(`update checkpoint set seq = ?, time = ?, updated_at = ?
+    where projection = ? and version = ? and partition = ? and lane = ? and stream_created = ?
+      and seq = ? and generation = ? and state = 'running'`);
   const say = db.prepare(`update checkpoint set notice = @notice, notice_at = @now where ${WHERE}`);
   const stop = db.prepare(`update checkpoint set state = 'stopped', error = @error,
     error_seq = @seq, updated_at = @now where ${WHERE}`);
@@ -72,16 +73,19 @@ export function checkpointStore(db: SqliteDatabase): CheckpointStore {
       const noticeAt = notice === null ? null : now;
       insert.run({ ...key, ...position, notice, noticeAt, now, generation });
     },
-    advance: (key, from, to, generation) =>
-      advance.run({
+    advance: ({ projection, version, partition, lane }, from, to, generation) => {
+      const key = [projection, version, partition, lane] as const;
+      const moved = advance.run(
+        to.seq,
+        to.time,
+        Date.now(),
         ...key,
-        streamCreated: from.streamCreated,
-        fromSeq: from.seq,
-        toSeq: to.seq,
-        toTime: to.time,
-        now: Date.now(),
+        from.streamCreated,
+        from.seq,
         generation,
-      }).changes === 1,
+      );
+      return moved.changes === 1;
+    },
     say: (key, notice) => void say.run({ ...key, notice, now: Date.now() }),
     stop: (key, error, seq) => void stop.run({ ...key, error, seq, now: Date.now() }),
     resume: (key) => void resume.run({ ...key, now: Date.now() }),
