@@ -2,6 +2,8 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { AppError, messageOf } from "../core/errors.ts";
 import { clockOf, importOf } from "../core/imported-stream.ts";
+import { newestUpTo } from "./time-search.ts";
+import type { Found } from "./time-search.ts";
 
 export interface StreamPlace {
   /** Newest message at or before the moment; one before the first that is left where none is. */
@@ -18,11 +20,6 @@ export interface StreamPlace {
   /** What the server's clock said, epoch ms; of an imported stream, where its clock stands. */
   readonly serverTime: number;
   readonly isImported: boolean;
-}
-
-interface Found {
-  readonly seq: number;
-  readonly time: number;
 }
 
 /** Times that are forgotten at once where there are more. */
@@ -51,20 +48,27 @@ export class KnownTimes {
   }
 }
 
+/** What makes a search shorter. */
+export interface SearchAids {
+  /** Spares the questions that were asked for another moment. */
+  readonly known?: KnownTimes | undefined;
+  /** Sequences near which the moment may lie. */
+  readonly near?: readonly number[];
+}
+
 /**
  * The newest message of a stream at or before a moment, to the ms: its nanoseconds count for
- * nothing. Some twenty questions for ten million messages; holes in the sequences are passed over.
- * @param known spares the questions that were asked for another moment.
+ * nothing. Some ten questions for ten million messages; holes in the sequences are passed over.
  * @throws AppError `unavailable` where the stream can't be asked.
  */
 export async function sequenceAt(
   jsm: JetStreamManager,
   stream: string,
   timeMs: number,
-  known?: KnownTimes,
+  aids: SearchAids = {},
 ): Promise<StreamPlace> {
   try {
-    return await search(jsm, stream, timeMs, known);
+    return await search(jsm, stream, timeMs, aids);
   } catch (error) {
     throw new AppError(
       "unavailable",
@@ -78,7 +82,7 @@ async function search(
   jsm: JetStreamManager,
   stream: string,
   timeMs: number,
-  known?: KnownTimes,
+  { known, near = [] }: SearchAids,
 ): Promise<StreamPlace> {
   const { state, created, config, ts = "" } = await jsm.streams.info(stream);
   const clock = clockOf(config);
@@ -100,39 +104,5 @@ async function search(
   const isImported = origin !== undefined;
   const place = { firstSeq, lastSeq, firstTime: first?.time, created, serverTime, isImported };
   if (first === undefined || first.time > timeMs) return { ...place, seq: firstSeq - 1, time: 0 };
-  return { ...place, ...(await newestUpTo(timeMs, first, lastSeq, next)) };
-}
-
-/**
- * Times rise with the sequences, so the span is halved again and again.
- * @param next the first message from a sequence on.
- */
-async function newestUpTo(
-  timeMs: number,
-  first: Found,
-  lastSeq: number,
-  next: (seq: number) => Promise<Found | undefined>,
-): Promise<Found> {
-  let newest = first;
-  // From here on everything is later than the moment, or is not there.
-  let end = lastSeq + 1;
-  // Most ask for what is not long ago: the stream's own end is looked at first.
-  let probe = lastSeq;
-  while (newest.seq + 1 < end) {
-    const found = await next(probe);
-    if (found === undefined || found.seq >= end || found.time > timeMs) end = probe;
-    else newest = found;
-    probe = aligned(newest.seq + 1, end);
-  }
-  return newest;
-}
-
-/**
- * About the middle of a span, end not included, and the same for spans that are nearly the same:
- * whoever looks for another moment asks for the same messages first.
- */
-function aligned(from: number, end: number): number {
-  const middle = Math.floor((from + end) / 2);
-  const step = 2 ** Math.max(0, Math.floor(Math.log2(Math.max(1, end - from))) - 2);
-  return Math.max(from, middle - (middle % step));
+  return { ...place, ...(await newestUpTo({ timeMs, first, lastSeq, near, next })) };
 }

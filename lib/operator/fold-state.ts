@@ -68,7 +68,9 @@ export async function foldUp(
   projections: readonly AnyProjection[],
 ): Promise<void> {
   const { nc, jsm, prefixes, places, signal } = options;
-  for (const stream of new Set(projections.map((one) => one.stream as FoldedStream))) {
+  // All streams at once, since most of a short stretch is waiting for the server.
+  const streams = [...new Set(projections.map((one) => one.stream as FoldedStream))];
+  const folding = streams.map(async (stream) => {
     const own = projections.filter((projection) => projection.stream === stream);
     const name = streamName(prefixes, stream);
     const { created, firstSeq, seq } = places[stream];
@@ -83,7 +85,10 @@ export async function foldUp(
       to: seq,
       ...(signal === undefined ? {} : { signal }),
     });
-  }
+  });
+  // Whoever closes the database must not do so under one that still folds.
+  const failed = (await Promise.allSettled(folding)).find((one) => one.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }
 
 /** Decoders remember the runners that they have seen: who opens one moment after the other gains. */

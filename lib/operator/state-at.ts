@@ -181,14 +181,30 @@ function streamsOf(projections: readonly AnyProjection[]): FoldedStream[] {
 }
 
 async function placesAt(
-  { prefixes, projections, at, known }: StateAtOptions,
+  { prefixes, projections, at, known, marks }: StateAtOptions,
   jsm: JetStreamManager,
 ): Promise<Places> {
-  const found = streamsOf(projections).map(
-    async (stream) =>
-      [stream, await sequenceAt(jsm, streamName(prefixes, stream), at, known)] as const,
-  );
+  const kept = marks?.list() ?? [];
+  const found = streamsOf(projections).map(async (stream) => {
+    const name = streamName(prefixes, stream);
+    return [
+      stream,
+      await sequenceAt(jsm, name, at, { known, near: near(kept, name, at) }),
+    ] as const;
+  });
   return Object.fromEntries(await Promise.all(found)) as Places;
+}
+
+/** Where the marks around the moment stand in a stream: the moment lies between the two. */
+function near(marks: readonly Mark[], stream: string, at: number): number[] {
+  let [before, after] = [0, Number.MAX_SAFE_INTEGER];
+  for (const { positions } of marks) {
+    const place = positions.find((position) => position.stream === stream);
+    if (place === undefined) continue;
+    if (place.time <= at) before = Math.max(before, place.seq);
+    else after = Math.min(after, place.seq);
+  }
+  return [before, after];
 }
 
 /** @returns since when anything is known. @throws AppError for a moment that can't be told of. */
