@@ -54,6 +54,8 @@ export class PastStates {
     number,
     { readonly located: LocatedMoment; readonly until: number }
   >();
+  /** Moments that are being looked for: whoever asks several things of one asks them at once. */
+  readonly #locating = new Map<number, Promise<LocatedMoment>>();
   readonly #turns: (() => void)[] = [];
   readonly #timer: NodeJS.Timeout;
   #opening = 0;
@@ -101,7 +103,13 @@ export class PastStates {
   async #locate(at: number): Promise<LocatedMoment> {
     const known = this.#located.get(at);
     if (known !== undefined && performance.now() < known.until) return known.located;
-    const located = await this.#options.locate(at);
+    const locating = this.#locating.get(at) ?? this.#locateAnew(at);
+    this.#locating.set(at, locating);
+    return await locating;
+  }
+
+  async #locateAnew(at: number): Promise<LocatedMoment> {
+    const located = await this.#options.locate(at).finally(() => this.#locating.delete(at));
     if (this.#located.size >= MAX_LOCATED) this.#located.clear();
     if (at < located.serverTime - SETTLED_MS) {
       this.#located.set(at, { located, until: performance.now() + MAX_LOCATED_MS });
