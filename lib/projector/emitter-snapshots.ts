@@ -2,9 +2,11 @@
  * Decides which heartbeats are kept as snapshots and hands them over for publishing. What it
  * remembers of a runner is what the SNAPSHOTS stream says of it, so nothing is lost with it.
  */
+import { decodeHeartbeat } from "../core/decode-heartbeat.ts";
 import type { Heartbeat } from "../core/heartbeat.ts";
 import type { RunnerId } from "../core/runner-id.ts";
 import { sample, snapshotBody } from "../core/snapshot.ts";
+import type { StreamMessage } from "../nats/ordered-reader.ts";
 import { Outbox } from "./emitter-outbox.ts";
 import type { Mark, OutboxEntry } from "./emitter-outbox.ts";
 import { PassedHeartbeats } from "./emitter-passed.ts";
@@ -17,6 +19,8 @@ const ENTRY_BYTES = 400;
 /** What is known of a runner that has a snapshot. */
 export class SampledRunner {
   readonly id: RunnerId;
+  /** That it named last: the same text is used again. */
+  host = "";
   /** Stream time of the last heartbeat that was kept, epoch ms. */
   keptAt = 0;
   /** Its sequence in the HEARTBEATS stream; 0 where that was another stream. */
@@ -73,15 +77,15 @@ export class SnapshotLane {
     subject: string,
     runner: SampledRunner,
     heartbeat: Heartbeat,
-    message: { readonly seq: number; readonly timeMs: number },
+    message: Pick<StreamMessage, "seq" | "timeMs" | "data">,
     before: () => Mark,
   ): void {
-    const { seq, timeMs } = message;
+    const { seq, timeMs, data } = message;
     // Judged already. After the end of a stream was lost its sequences come again, with later times.
     if (seq <= runner.keptSeq && timeMs <= runner.keptAt) return;
     const known = runner.storedSeq >= this.#firstSeq ? runner : undefined;
     if (sample(known, heartbeat, timeMs, this.#everySec) === undefined) {
-      this.#passed.add({ subject, runner, heartbeat, seq, timeMs });
+      this.#passed.add({ subject, runner, data, seq, timeMs });
       return;
     }
     this.runners.set(subject, runner);
@@ -147,7 +151,8 @@ export class SnapshotLane {
    */
   reconsider(sinceMs: number, mark: () => Mark): void {
     for (const passed of this.#passed.since(sinceMs)) {
-      this.take(passed.subject, passed.runner, passed.heartbeat, passed, mark);
+      const decoded = decodeHeartbeat(passed.runner.id, passed.data);
+      if (decoded.ok) this.take(passed.subject, passed.runner, decoded.heartbeat, passed, mark);
     }
   }
 

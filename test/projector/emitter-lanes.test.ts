@@ -30,11 +30,12 @@ interface StoredSnapshot {
   readonly storedSeq: number;
 }
 
+function body(isError: boolean): object {
+  return { pid: 1, last_error: isError ? "lens cap" : "" };
+}
+
 function heartbeat(isError: boolean): Heartbeat {
-  const decoded = decodeHeartbeatBody("camera/a/b", {
-    pid: 1,
-    last_error: isError ? "lens cap" : "",
-  });
+  const decoded = decodeHeartbeatBody("camera/a/b", body(isError));
   if (!decoded.ok) throw new Error(decoded.rejection.message);
   return decoded.heartbeat;
 }
@@ -108,7 +109,8 @@ function openLane(stream: SnapshotStream): SnapshotLane {
 
 function judge(lane: SnapshotLane, beat: Beat, before: Mark): void {
   const runner = lane.runners.get(beat.runner) ?? new SampledRunner(beat.runner as RunnerId);
-  lane.take(beat.runner, runner, HEARTBEATS[`${beat.isError}`], beat, () => before);
+  const message = { ...beat, data: Buffer.from(JSON.stringify(body(beat.isError))) };
+  lane.take(beat.runner, runner, HEARTBEATS[`${beat.isError}`], message, () => before);
 }
 
 const beatsArbitrary = fc
