@@ -86,11 +86,15 @@ describe("for everybody", () => {
     const background = "getComputedStyle(document.body).backgroundColor";
     const page = await rig().open("/", { colorScheme: "dark" });
     await page.getByText("live").first().waitFor();
-    const dark = await page.evaluate(background);
+    const dark = String(await page.evaluate(background));
+    // What was chosen is shown a moment after the click.
     await page.getByRole("button", { name: /^Colours: auto/ }).click();
-    expect(await page.evaluate(background)).not.toBe(dark);
+    await page.waitForFunction(`${background} !== "${dark}"`);
     await page.reload();
-    await page.getByRole("button", { name: /^Colours: light/ }).click();
-    expect(await page.evaluate(background)).toBe(dark);
+    const light = page.getByRole("button", { name: /^Colours: light/ });
+    await light.waitFor();
+    expect(await page.evaluate(background)).not.toBe(dark);
+    await light.click();
+    await page.waitForFunction(`${background} === "${dark}"`);
   });
 });
