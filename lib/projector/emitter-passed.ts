@@ -36,7 +36,8 @@ export class PassedHeartbeats {
     const place = this.#next;
     this.#next = (place + 1) % MAX_PASSED;
     const isLong = data.length > ROOM_BYTES;
-    if (isLong) this.#long[place] = data.slice();
+    // A copy; what a Buffer calls a slice would be the message's own memory.
+    if (isLong) this.#long[place] = new Uint8Array(data);
     else {
       if (this.#long[place] !== undefined) this.#long[place] = undefined;
       this.#room.set(data, place * ROOM_BYTES);
