@@ -38,18 +38,22 @@ export class MarkPace {
   }
 
   /**
-   * Messages without a mark that are worth one: copies that come no closer leave longer stretches,
-   * and filling those in at once would never end.
+   * Messages without a mark that are worth one: while much comes in, copies that come no closer
+   * leave longer stretches, and filling those in at once would never end. It is done later.
    * @param spacing messages between two marks.
    */
   minStretch(spacing: number): number {
-    return 2 * Math.max(spacing, this.#distance);
+    return 2 * (this.#isBusy ? Math.max(spacing, this.#distance) : spacing);
   }
 
   /** How long to rest now. @param work undefined where there was none. */
   restMs(work: MarkWork | undefined, workedMs: number): number {
     if (work === undefined) return LOOK_EVERY_MS;
-    const times = this.#perSec > BUSY_PER_SEC ? REST.copied : REST[work];
+    const times = this.#isBusy ? REST.copied : REST[work];
     return Math.min(workedMs * times, MAX_REST_MS);
+  }
+
+  get #isBusy(): boolean {
+    return this.#perSec > BUSY_PER_SEC;
   }
 }

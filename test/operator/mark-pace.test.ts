@@ -23,13 +23,26 @@ test("whoever slept through a piece of work rests for a minute at most", () => {
   expect(new MarkPace().restMs("copied", 3_600_000)).toBe(60_000);
 });
 
-test("the stretches that copying itself leaves are not filled, only those that are longer", () => {
+test("while much comes in, the stretches that copying itself leaves are not filled", () => {
   const pace = new MarkPace();
+  pace.see(0, 0);
+  pace.see(10_000, 1_000);
   expect(pace.minStretch(6_250)).toBe(12_500);
   pace.copied(100_000);
   pace.copied(120_000);
   expect(pace.minStretch(6_250)).toBe(40_000);
   pace.copied(126_250);
+  expect(pace.minStretch(6_250)).toBe(12_500);
+});
+
+test("they are filled once it is quiet, also where no other copy follows", () => {
+  const pace = new MarkPace();
+  pace.see(0, 0);
+  pace.see(8_000_000, 1_000);
+  pace.copied(0);
+  pace.copied(8_000_000);
+  expect(pace.minStretch(6_250)).toBe(16_000_000);
+  pace.see(8_000_000, 2_000);
   expect(pace.minStretch(6_250)).toBe(12_500);
 });
 
