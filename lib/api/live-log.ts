@@ -85,12 +85,21 @@ export class LiveLog {
 
   /** The changes after a version, oldest first, at most so many. */
   after(version: number, limit: number): LiveEntry[] {
-    const { ends } = this;
-    let place = ends;
-    while (place.older !== ends && place.older.version > version) place = place.older;
     const found: LiveEntry[] = [];
-    for (; place !== ends && found.length < limit; place = place.newer) found.push(place);
+    let place = this.firstAfter(version);
+    for (; place !== this.ends && found.length < limit; place = place.newer) found.push(place);
     return found;
+  }
+
+  /** From both ends at once: most lack little, and those who lack nearly all are many pieces behind. */
+  private firstAfter(version: number): Place {
+    let { newer: oldest, older: newest } = this.ends;
+    while (oldest !== this.ends && oldest.version <= version) {
+      if (newest.version <= version) return newest.newer;
+      oldest = oldest.newer;
+      newest = newest.older;
+    }
+    return oldest;
   }
 
   /** Of these runners, the changes after a version, oldest first. */
