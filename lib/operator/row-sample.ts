@@ -26,8 +26,8 @@ import type { Finding } from "../store/findings.ts";
 /** Messages read of one runner and stream; of longer histories the end is judged, in part. */
 const MAX_MESSAGES = 20_000;
 /**
- * Messages of a stream, whosever, among which a runner's are looked for: they lie compressed, and
- * the server opens all of them for that. A whole day of a large fleet would take it minutes.
+ * Messages of a stream, whosever, among which a runner's are looked for: they lie compressed in
+ * blocks, and the server opens each that may hold one, which of a large fleet are all there are.
  */
 const MAX_SPAN = 200_000;
 

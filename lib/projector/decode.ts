@@ -1,10 +1,8 @@
 /** From a stream's raw messages to what the folds take; whatever can't be read is left out. */
 import { parseAlertRecord } from "../core/alert.ts";
 import { decodeEvent } from "../core/event.ts";
-import { decodeHeartbeat } from "../core/decode-heartbeat.ts";
-import type { Heartbeat } from "../core/heartbeat.ts";
 import { parseRejection, parseResolution } from "../core/quarantine.ts";
-import { scanHeartbeat } from "../core/scan-heartbeat.ts";
+import { readHeartbeat } from "../core/read-heartbeat.ts";
 import { decodeSnapshot } from "../core/snapshot.ts";
 import { eventOfTokens, runnerOfTokens, subjectPrefix } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
@@ -53,21 +51,15 @@ function sourceOf(tokens: string): Source | undefined {
   return { runner, memo: [], host: "", pid: 0, startedAt: 0, processKey: "" };
 }
 
-function heartbeatOf({ runner, host }: Source, data: Uint8Array): Heartbeat | undefined {
-  const scanned = scanHeartbeat(runner.runner, data, host);
-  if (scanned !== undefined) return scanned;
-  const decoded = decodeHeartbeat(runner.runner, data);
-  return decoded.ok ? decoded.heartbeat : undefined;
-}
-
 function heartbeatDecoder(prefixes: Prefixes): Decoder<"heartbeats"> {
   const prefix = subjectPrefix(prefixes, "heartbeats");
   const find = remembering((subject) => sourceOf(subject.slice(prefix.length)));
   return ({ subject, data, seq, timeMs }) => {
     const source = find(subject);
     if (source === undefined) return undefined;
-    const heartbeat = heartbeatOf(source, data);
-    if (heartbeat === undefined) return undefined;
+    const decoded = readHeartbeat(source.runner.runner, data, source.host);
+    if (!decoded.ok) return undefined;
+    const { heartbeat } = decoded;
     if (
       source.pid !== heartbeat.pid ||
       source.startedAt !== heartbeat.startedAt ||

@@ -2,10 +2,9 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
-import { decodeHeartbeat } from "../core/decode-heartbeat.ts";
 import { HEARTBEAT_FORM, badSubject, judgeOf } from "../core/judge-message.ts";
 import type { Judge, SourceKey } from "../core/judge-message.ts";
-import { scanHeartbeat } from "../core/scan-heartbeat.ts";
+import { readHeartbeat } from "../core/read-heartbeat.ts";
 import { runnerOfTokens, subjectPrefix } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
 import type { StreamMessage } from "../nats/ordered-reader.ts";
@@ -135,12 +134,7 @@ export class EmitterSource {
     if (runner === undefined) {
       return this.#reject(message, badSubject(subject, this.#prefix, HEARTBEAT_FORM));
     }
-    // Most are simple, and most follow from nothing: those are scanned in half the time.
-    const scanned = scanHeartbeat(runner.id, message.data, runner.host);
-    const decoded =
-      scanned === undefined
-        ? decodeHeartbeat(runner.id, message.data)
-        : { ok: true as const, heartbeat: scanned };
+    const decoded = readHeartbeat(runner.id, message.data, runner.host);
     if (!decoded.ok) return this.#reject(message, decoded.rejection);
     const { heartbeat } = decoded;
     if (runner.host !== heartbeat.host) runner.host = heartbeat.host;
