@@ -57,9 +57,8 @@ function heartbeatDecoder(prefixes: Prefixes): Decoder<"heartbeats"> {
   return ({ subject, data, seq, timeMs }) => {
     const source = find(subject);
     if (source === undefined) return undefined;
-    const decoded = readHeartbeat(source.runner.runner, data, source.host);
-    if (!decoded.ok) return undefined;
-    const { heartbeat } = decoded;
+    const heartbeat = readHeartbeat(source.runner.runner, data, source.host);
+    if (heartbeat === undefined) return undefined;
     if (
       source.pid !== heartbeat.pid ||
       source.startedAt !== heartbeat.startedAt ||

@@ -2,8 +2,8 @@
  * Decides which heartbeats are kept as snapshots and hands them over for publishing. What it
  * remembers of a runner is what the SNAPSHOTS stream says of it, so nothing is lost with it.
  */
-import { decodeHeartbeat } from "../core/decode-heartbeat.ts";
 import type { Heartbeat } from "../core/heartbeat.ts";
+import { readHeartbeat } from "../core/read-heartbeat.ts";
 import type { RunnerId } from "../core/runner-id.ts";
 import { sample, snapshotBody } from "../core/snapshot.ts";
 import type { StreamMessage } from "../nats/ordered-reader.ts";
@@ -151,8 +151,9 @@ export class SnapshotLane {
    */
   reconsider(sinceMs: number, mark: () => Mark): void {
     for (const passed of this.#passed.since(sinceMs)) {
-      const decoded = decodeHeartbeat(passed.runner.id, passed.data);
-      if (decoded.ok) this.take(passed.subject, passed.runner, decoded.heartbeat, passed, mark);
+      const { subject, runner, data } = passed;
+      const heartbeat = readHeartbeat(runner.id, data, runner.host);
+      if (heartbeat !== undefined) this.take(subject, runner, heartbeat, passed, mark);
     }
   }
 

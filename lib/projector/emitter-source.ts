@@ -2,6 +2,7 @@
 import type { JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
+import { decodeHeartbeat } from "../core/decode-heartbeat.ts";
 import { HEARTBEAT_FORM, badSubject, judgeOf } from "../core/judge-message.ts";
 import type { Judge, SourceKey } from "../core/judge-message.ts";
 import { readHeartbeat } from "../core/read-heartbeat.ts";
@@ -134,11 +135,16 @@ export class EmitterSource {
     if (runner === undefined) {
       return this.#reject(message, badSubject(subject, this.#prefix, HEARTBEAT_FORM));
     }
-    const decoded = readHeartbeat(runner.id, message.data, runner.host);
-    if (!decoded.ok) return this.#reject(message, decoded.rejection);
-    const { heartbeat } = decoded;
+    const heartbeat = readHeartbeat(runner.id, message.data, runner.host);
+    if (heartbeat === undefined) return this.#rejectHeartbeat(runner, message);
     if (runner.host !== heartbeat.host) runner.host = heartbeat.host;
     snapshots.take(subject, runner, heartbeat, message, this.#before);
+  }
+
+  /** Read once more for the reason: bad ones are few. */
+  #rejectHeartbeat({ id }: SampledRunner, message: StreamMessage): void {
+    const decoded = decodeHeartbeat(id, message.data);
+    if (!decoded.ok) this.#reject(message, decoded.rejection);
   }
 
   #newcomer(subject: string): SampledRunner | undefined {
