@@ -39,6 +39,11 @@ export class Outbox {
   #entries: OutboxEntry[] = [];
   #head = 0;
   #bytes = 0;
+  readonly #maxEntries: number;
+
+  constructor(maxEntries = MAX_ENTRIES) {
+    this.#maxEntries = maxEntries;
+  }
 
   get size(): number {
     return this.#entries.length - this.#head;
@@ -46,7 +51,7 @@ export class Outbox {
 
   /** How many more there is room for. */
   get room(): number {
-    return this.#bytes >= MAX_BYTES ? 0 : Math.max(0, MAX_ENTRIES - this.size);
+    return this.#bytes >= MAX_BYTES ? 0 : Math.max(0, this.#maxEntries - this.size);
   }
 
   /** Everything up to here is stored; undefined when nothing is waited for. */

@@ -21,6 +21,7 @@ import { Progress } from "./emitter-progress.ts";
 import { watchPurges } from "./emitter-purges.ts";
 import { RejectLane } from "./emitter-rejects.ts";
 import type { RejectEntry } from "./emitter-rejects.ts";
+import { PublishPace } from "./publish-pace.ts";
 import { SnapshotLane } from "./emitter-snapshots.ts";
 import type { SnapshotEntry } from "./emitter-snapshots.ts";
 import { EmitterSource } from "./emitter-source.ts";
@@ -32,6 +33,8 @@ const FREE_MEMORY_EVERY_MS = 60_000;
 /** How long an orderly end waits for answers. */
 const DRAIN_MS = 2_000;
 const DRAIN_CHECK_MS = 10;
+/** With more heartbeats than these to judge, snapshots are not spread over time. */
+const MUCH_PENDING = 20_000;
 /** Where the server does not say what it takes. */
 const DEFAULT_MAX_PAYLOAD_BYTES = 1_048_576;
 /** Source: nats-server's errors.json. */
@@ -98,6 +101,7 @@ export class EmitterSession {
   readonly #opening: Opening;
   readonly #window: PublishWindow<Sent>;
   readonly #lanes: readonly Lane[];
+  readonly #pace: PublishPace<SnapshotEntry>;
   readonly #closers: (() => void)[] = [];
   #end: (reason: string) => void = () => undefined;
   #isOver = false;
@@ -116,9 +120,14 @@ export class EmitterSession {
       onRefused: (sent, refusal) => this.#refused(sent, refusal),
       onSilence: (why) => this.fail(why),
     });
+    this.#pace = new PublishPace({
+      send: (entry) => this.#sendSnapshot(() => heartbeats, entry),
+      isHurried: () => heartbeats.source.pending > MUCH_PENDING,
+    });
     this.snapshots = new SnapshotLane({
       everySec: options.everySec,
-      send: (entry) => this.#sendSnapshot(() => heartbeats, entry),
+      send: (entry) => this.#pace.offer(entry),
+      hasten: (entry) => this.#pace.hasten(entry),
     });
     this.snapshots.forgetBefore(opening.snapshots.firstSeq);
     const heartbeats = this.#lane(opening.heartbeats, this.snapshots, store);
@@ -160,6 +169,7 @@ export class EmitterSession {
     for (const close of this.#closers.splice(0).toReversed()) close();
     if (how === "settle" && !this.#isOver) await this.#settle();
     this.fail("it was closed");
+    this.#pace.close();
     this.#window.close();
     await readers;
   }
@@ -235,13 +245,16 @@ export class EmitterSession {
   #stored(sent: Sent, seq: number): void {
     if (this.#isOver) return;
     const lane = sent.lane();
-    if (sent.kind === "snapshot") lane.snapshots?.stored(sent.entry, seq);
-    else lane.rejects.stored(sent.entry, seq);
+    if (sent.kind === "snapshot") {
+      lane.snapshots?.stored(sent.entry, seq);
+      this.#pace.answered();
+    } else lane.rejects.stored(sent.entry, seq);
     lane.source.steer();
   }
 
   #refused(sent: Sent, refusal: Refusal): void {
     if (this.#isOver) return;
+    if (sent.kind === "snapshot") this.#pace.answered();
     if (sent.kind === "snapshot" && refusal.code === WRONG_LAST_SEQUENCE) {
       const actual = /\d+$/.exec(refusal.text)?.[0];
       const actualSeq = actual === undefined ? undefined : Number(actual);
@@ -309,7 +322,10 @@ export class EmitterSession {
   async #settle(): Promise<void> {
     const deadline = performance.now() + DRAIN_MS;
     const isWaiting = (): boolean =>
-      this.#window.inFlight > 0 && performance.now() < deadline && !this.#isOver;
+      this.#window.inFlight + this.#pace.waiting > 0 &&
+      performance.now() < deadline &&
+      !this.#isOver;
+    this.#pace.end();
     while (isWaiting()) {
       await new Promise((resolve) => {
         setTimeout(resolve, DRAIN_CHECK_MS);

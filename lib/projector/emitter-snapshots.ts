@@ -15,6 +15,8 @@ import { PassedHeartbeats } from "./emitter-passed.ts";
 const PENDING = Number.MAX_SAFE_INTEGER;
 /** Rough bytes that an entry takes beside its body. */
 const ENTRY_BYTES = 400;
+/** Snapshots on their way, those included that are sent a little later: two of each of many runners. */
+const MAX_ENTRIES = 20_000;
 
 /** What is known of a runner that has a snapshot. */
 export class SampledRunner {
@@ -27,7 +29,8 @@ export class SampledRunner {
   keptSeq = 0;
   /** Sequence of the last snapshot in the SNAPSHOTS stream; 0 where there is none. */
   storedSeq = 0;
-  /** The last snapshot that is not acknowledged yet. */
+  /** The first and the last snapshot that are not acknowledged yet. */
+  head: SnapshotEntry | undefined;
   tail: SnapshotEntry | undefined;
 
   constructor(id: RunnerId) {
@@ -42,6 +45,8 @@ export interface SnapshotEntry extends OutboxEntry {
   readonly seq: number;
   readonly timeMs: number;
   readonly body: string;
+  /** It tells of an error. */
+  readonly isUrgent: boolean;
   /** The runner's last snapshot in the stream when this one is stored; 0 for none. */
   expectedSeq: number;
   /** The runner's next snapshot, which waits for this one. */
@@ -51,7 +56,10 @@ export interface SnapshotEntry extends OutboxEntry {
 export interface SnapshotLaneOptions {
   /** The window, seconds; 0 keeps nothing. */
   readonly everySec: number;
+  /** Sends it, now or soon. */
   readonly send: (entry: SnapshotEntry) => void;
+  /** Sends at once what was to be sent soon. */
+  readonly hasten: (entry: SnapshotEntry) => void;
 }
 
 export class SnapshotLane {
@@ -60,16 +68,14 @@ export class SnapshotLane {
    * retention is the bound; `forgetGone` drops the others.
    */
   readonly runners = new Map<string, SampledRunner>();
-  readonly outbox = new Outbox();
+  readonly outbox = new Outbox(MAX_ENTRIES);
   readonly #passed = new PassedHeartbeats();
   /** First sequence of the SNAPSHOTS stream: what is before it is gone. */
   #firstSeq = 1;
-  readonly #everySec: number;
-  readonly #send: (entry: SnapshotEntry) => void;
+  readonly #options: SnapshotLaneOptions;
 
   constructor(options: SnapshotLaneOptions) {
-    this.#everySec = options.everySec;
-    this.#send = options.send;
+    this.#options = options;
   }
 
   /** Judges one heartbeat. `before`: the source's message before it. */
@@ -84,7 +90,8 @@ export class SnapshotLane {
     // Judged already. After the end of a stream was lost its sequences come again, with later times.
     if (seq <= runner.keptSeq && timeMs <= runner.keptAt) return;
     const known = runner.storedSeq >= this.#firstSeq ? runner : undefined;
-    if (sample(known, heartbeat, timeMs, this.#everySec) === undefined) {
+    const cause = sample(known, heartbeat, timeMs, this.#options.everySec);
+    if (cause === undefined) {
       this.#passed.add({ subject, runner, data, seq, timeMs });
       return;
     }
@@ -97,6 +104,7 @@ export class SnapshotLane {
       seq,
       timeMs,
       body,
+      isUrgent: cause === "error",
       expectedSeq: known === undefined ? 0 : runner.storedSeq,
       next: undefined,
       before: before(),
@@ -112,19 +120,28 @@ export class SnapshotLane {
     const previous = runner.tail;
     runner.tail = entry;
     runner.storedSeq = PENDING;
-    if (previous === undefined) this.#send(entry);
+    if (previous === undefined) this.#send(runner, entry);
     else previous.next = entry;
+    // Whoever looks why a runner fails need not wait, nor what goes before it.
+    if (entry.isUrgent && runner.head !== undefined) this.#options.hasten(runner.head);
+  }
+
+  #send(runner: SampledRunner, entry: SnapshotEntry): void {
+    runner.head = entry;
+    this.#options.send(entry);
+    if (entry.isUrgent) this.#options.hasten(entry);
   }
 
   stored(entry: SnapshotEntry, seq: number): void {
     const { runner, next } = entry;
     this.outbox.settle(entry, seq);
     if (next === undefined) {
+      runner.head = undefined;
       runner.tail = undefined;
       runner.storedSeq = seq;
     } else {
       next.expectedSeq = seq;
-      this.#send(next);
+      this.#send(runner, next);
     }
   }
 
@@ -136,7 +153,7 @@ export class SnapshotLane {
     if (actualSeq !== 0 || entry.expectedSeq === 0) return false;
     // Pruned since we looked. Kept it is either way: as the first one.
     entry.expectedSeq = 0;
-    this.#send(entry);
+    this.#send(entry.runner, entry);
     return true;
   }
 

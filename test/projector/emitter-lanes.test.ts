@@ -67,6 +67,12 @@ class SnapshotStream {
     this.#arriving.push(entry);
   };
 
+  /** What waits is sent before all that came earlier, as an error's is. */
+  readonly hasten = (entry: SnapshotEntry): void => {
+    const at = this.#arriving.indexOf(entry);
+    if (at >= 0) this.#arriving.unshift(...this.#arriving.splice(at, 1));
+  };
+
   store(count: number): void {
     for (const entry of this.#arriving.splice(0, count)) {
       const last = this.stored.findLast(({ runner }) => runner === entry.runner.id);
@@ -96,7 +102,8 @@ class SnapshotStream {
 
 /** A new emitter: all that it knows is what the stream holds. */
 function openLane(stream: SnapshotStream): SnapshotLane {
-  const lane = new SnapshotLane({ everySec: EVERY_SEC, send: stream.send });
+  const { send, hasten } = stream;
+  const lane = new SnapshotLane({ everySec: EVERY_SEC, send, hasten });
   for (const { runner, seq, timeMs, storedSeq } of stream.stored) {
     const known = new SampledRunner(runner as RunnerId);
     known.keptSeq = seq;
@@ -105,6 +112,12 @@ function openLane(stream: SnapshotStream): SnapshotLane {
     lane.runners.set(runner, known);
   }
   return lane;
+}
+
+/** A lane whose snapshots are all sent at once. */
+function laneTo(sent: SnapshotEntry[]): SnapshotLane {
+  const send = (entry: SnapshotEntry): void => void sent.push(entry);
+  return new SnapshotLane({ everySec: EVERY_SEC, send, hasten: () => {} });
 }
 
 function judge(lane: SnapshotLane, beat: Beat, before: Mark): void {
@@ -190,7 +203,7 @@ describe("the snapshot lane", () => {
 
   test("a runner's snapshots are never on their way two at a time", () => {
     const sent: SnapshotEntry[] = [];
-    const lane = new SnapshotLane({ everySec: EVERY_SEC, send: (entry) => sent.push(entry) });
+    const lane = laneTo(sent);
     for (let seq = 1; seq <= 3; seq++) {
       judge(
         lane,
@@ -208,9 +221,32 @@ describe("the snapshot lane", () => {
     expect(lane.outbox.storedThrough?.seq).toBe(1);
   });
 
+  test("an error's snapshot is not spread over time, nor what its runner sends before it", () => {
+    const hastened: number[] = [];
+    const lane = new SnapshotLane({
+      everySec: EVERY_SEC,
+      send: () => {},
+      hasten: ({ seq }) => hastened.push(seq),
+    });
+    const take = (seq: number, runner: string, isError: boolean): void =>
+      judge(lane, { runner, isError, seq, timeMs: 1_000 + seq }, { seq: seq - 1, time: 1 });
+    take(1, "camera/a/b", false);
+    take(2, "camera/c/d", false);
+    expect(hastened).toEqual([]);
+    take(3, "camera/e/f", true);
+    expect(hastened).toContain(3);
+    take(4, "camera/a/b", true);
+    expect(hastened).toContain(1);
+    expect(hastened).not.toContain(4);
+    const first = lane.runners.get("camera/a/b")?.head;
+    if (first !== undefined) lane.stored(first, 1);
+    expect(hastened).toContain(4);
+    expect(hastened).not.toContain(2);
+  });
+
   test("a snapshot that was pruned while the next was on its way is not waited for", () => {
     const sent: SnapshotEntry[] = [];
-    const lane = new SnapshotLane({ everySec: EVERY_SEC, send: (entry) => sent.push(entry) });
+    const lane = laneTo(sent);
     const known = new SampledRunner("camera/a/b" as RunnerId);
     known.storedSeq = 5;
     known.keptSeq = 1;
@@ -230,7 +266,7 @@ describe("the snapshot lane", () => {
 
   test("runners whose snapshots are gone are new, and cost no memory", () => {
     const sent: SnapshotEntry[] = [];
-    const lane = new SnapshotLane({ everySec: EVERY_SEC, send: (entry) => sent.push(entry) });
+    const lane = laneTo(sent);
     judge(
       lane,
       { runner: "camera/a/b", isError: false, seq: 1, timeMs: 1_000 },
