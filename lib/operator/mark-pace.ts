@@ -3,20 +3,22 @@
  * and is told now goes first, also where they share two cores with everything else.
  */
 
+import { StreamRate } from "./stream-rate.ts";
+
 /** What the keeper does: copies the live tables, or folds marks where there are none. */
 export type MarkWork = "copied" | "filled";
 
 const LOOK_EVERY_MS = 1_000;
-/** Rests after a piece of work, in its own time: copies come for ever, filling comes to its end. */
+/**
+ * Rests after a piece of work, in its own time: copies come for ever, filling comes to its end. While
+ * much comes in, filling rests as copying does.
+ */
 const REST = { copied: 9, filled: 1 } as const;
-/** With more heartbeats a second than this, filling rests as copying does. */
-const BUSY_PER_SEC = 2_000;
 /** But no longer: a machine that slept through a piece of work has not worked all that time. */
 const MAX_REST_MS = 60_000;
 
 export class MarkPace {
-  #seen: { readonly seq: number; readonly atMs: number } | undefined;
-  #perSec = 0;
+  readonly #rate = new StreamRate();
   #copiedAt: number | undefined;
   #distance = 0;
 
@@ -25,10 +27,7 @@ export class MarkPace {
    * @param atMs of a clock that never jumps.
    */
   see(seq: number, atMs: number): void {
-    const before = this.#seen;
-    if (before !== undefined && atMs > before.atMs)
-      this.#perSec = ((seq - before.seq) * 1_000) / (atMs - before.atMs);
-    this.#seen = { seq, atMs };
+    this.#rate.see(seq, atMs);
   }
 
   /** Notes the place of a copy. */
@@ -43,17 +42,13 @@ export class MarkPace {
    * @param spacing messages between two marks.
    */
   minStretch(spacing: number): number {
-    return 2 * (this.#isBusy ? Math.max(spacing, this.#distance) : spacing);
+    return 2 * (this.#rate.isBusy ? Math.max(spacing, this.#distance) : spacing);
   }
 
   /** How long to rest now. @param work undefined where there was none. */
   restMs(work: MarkWork | undefined, workedMs: number): number {
     if (work === undefined) return LOOK_EVERY_MS;
-    const times = this.#isBusy ? REST.copied : REST[work];
+    const times = this.#rate.isBusy ? REST.copied : REST[work];
     return Math.min(workedMs * times, MAX_REST_MS);
-  }
-
-  get #isBusy(): boolean {
-    return this.#perSec > BUSY_PER_SEC;
   }
 }

@@ -2,13 +2,17 @@
  * Judges the rows of one runner: taken from the database at one moment, and folded again from the
  * runner's own messages up to exactly there.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import type { JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { AppError } from "../core/errors.ts";
+import { clockOf } from "../core/imported-stream.ts";
+import type { MessageClock } from "../core/imported-stream.ts";
 import { heartbeatSubject, eventSubject, snapshotSubject, streamName } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
 import type { RunnerId } from "../core/runner-id.ts";
 import { openReader } from "../nats/ordered-reader.ts";
+import type { StreamMessage } from "../nats/ordered-reader.ts";
 import { decoderOf } from "../projector/decode.ts";
 import { Fold } from "../projector/fold.ts";
 import { checkpointStore } from "../store/checkpoint.ts";
@@ -30,6 +34,10 @@ const MAX_MESSAGES = 20_000;
  * blocks, and the server opens each that may hold one, which of a large fleet are all there are.
  */
 const MAX_SPAN = 200_000;
+/** Messages that are read one by one of one runner and stream. */
+const MAX_SINGLE = 500;
+/** After each, the server is left alone for so many times as long as it took. */
+const REST = 4;
 
 export interface SampleOptions {
   readonly nc: NatsConnection;
@@ -38,8 +46,15 @@ export interface SampleOptions {
   /** Open for reading, with no transaction of its own. */
   readonly db: SqliteDatabase;
   readonly projections: readonly AnyProjection[];
+  /**
+   * Whether messages are read one by one. To open a reader for one runner the server looks through
+   * all blocks at once, for a tenth of a second in which a busy one stores and sends nothing.
+   */
+  readonly isBusy?: boolean;
   /** Messages of each stream, whosever, that are looked at; for tests. */
   readonly maxSpan?: number;
+  /** Messages that are read one by one; for tests. */
+  readonly maxSingle?: number;
 }
 
 export interface SampleReport {
@@ -128,10 +143,13 @@ async function foldAgain(
   works: readonly Work[],
 ): Promise<number | undefined> {
   const name = streamName(options.prefixes, stream);
-  const { state, created } = await options.jsm.streams.info(name);
+  const { config, state, created } = await options.jsm.streams.info(name);
   if (works.some(({ checkpoint }) => checkpoint.stream_created !== created)) return undefined;
   const upTo = Math.max(0, ...works.map(({ checkpoint }) => checkpoint.seq));
-  const from = await readFrom(options, name, state.first_seq, upTo, runner, stream);
+  const filter = filterOf(options.prefixes, stream, runner);
+  const source = { name, filter, firstSeq: state.first_seq, upTo, timeOf: clockOf(config) };
+  const singles = options.isBusy === true ? await readSingly(options, source) : undefined;
+  const from = singles?.from ?? (await readFrom(options, source));
   const start = { stream: name, streamCreated: created, seq: from - 1, time: 0 };
   const checkpoints = checkpointStore(folded);
   const folds = works.map(({ projection, checkpoint }) => {
@@ -140,13 +158,15 @@ async function foldAgain(
     return { fold, upTo: checkpoint.seq };
   });
   const decode = decoderOf(stream, options.prefixes);
-  await readSome(options, name, filterOf(options.prefixes, stream, runner), from, (message) => {
+  const take = (message: StreamMessage): boolean => {
     if (message.seq > upTo) return false;
     const decoded = decode(message);
     for (const { fold, upTo } of folds)
       if (message.seq <= upTo) fold.take(decoded, message.seq, message.timeMs);
     return message.pending > 0;
-  });
+  };
+  if (singles === undefined) await readSome(options, name, filter, from, take);
+  else for (const message of singles.messages) take(message);
   folded.transaction(() => {
     for (const { fold } of folds) fold.write(checkpoints);
   })();
@@ -154,16 +174,56 @@ async function foldAgain(
   return Math.max(from, (await options.jsm.streams.info(name)).state.first_seq);
 }
 
+/** A runner's messages in a stream, as far as they are looked at. */
+interface Source {
+  readonly name: string;
+  readonly filter: string;
+  /** The stream's first sequence. */
+  readonly firstSeq: number;
+  readonly upTo: number;
+  readonly timeOf: MessageClock;
+}
+
+/** The last messages, each asked for by itself; of a runner with many only the newest. */
+async function readSingly(
+  options: SampleOptions,
+  source: Source,
+): Promise<{ readonly from: number; readonly messages: readonly StreamMessage[] }> {
+  for (let span = options.maxSpan ?? MAX_SPAN; ; span = Math.ceil(span / 10)) {
+    const from = Math.max(1, source.firstSeq, source.upTo - span + 1);
+    const messages = await singleMessages(options, source, from);
+    if (messages !== undefined) return { from, messages };
+  }
+}
+
+/** Undefined where there are too many. */
+async function singleMessages(
+  { jsm, maxSingle = MAX_SINGLE }: SampleOptions,
+  { name, filter, upTo, timeOf }: Source,
+  from: number,
+): Promise<StreamMessage[] | undefined> {
+  const messages: StreamMessage[] = [];
+  for (let seq = from; seq <= upTo;) {
+    const before = performance.now();
+    // Of the leader: a replica may not have all that was folded yet.
+    const next = { seq, next_by_subj: filter };
+    const message = await jsm.streams.getMessage(name, next);
+    if (message === null || message.seq > upTo) break;
+    if (messages.length === maxSingle) return undefined;
+    const { subject, data, header: headers } = message;
+    const timeMs = timeOf(Math.floor(message.time.getTime()), headers);
+    messages.push({ subject, data, seq: message.seq, timeMs, pending: 1, headers });
+    seq = message.seq + 1;
+    await delay(REST * (performance.now() - before), undefined, { ref: false });
+  }
+  return messages;
+}
+
 /** Where the last messages of a long history begin, as well as that can be told without reading it. */
 async function readFrom(
   options: SampleOptions,
-  name: string,
-  firstSeq: number,
-  upTo: number,
-  runner: RunnerId,
-  stream: SampledStream,
+  { name, filter, firstSeq, upTo }: Source,
 ): Promise<number> {
-  const filter = filterOf(options.prefixes, stream, runner);
   const first = Math.max(1, firstSeq, upTo - (options.maxSpan ?? MAX_SPAN) + 1);
   let count = 0;
   await readSome(options, name, filter, first, (message) => {

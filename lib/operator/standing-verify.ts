@@ -9,6 +9,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Logger } from "pino";
 import { messageOf } from "../core/errors.ts";
 import type { RunnerId } from "../core/runner-id.ts";
+import { streamName } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
 import { recordCheck, runnersWithFindings } from "../store/findings.ts";
 import { openReadOnly } from "../store/open.ts";
@@ -16,6 +17,7 @@ import type { SqliteDatabase } from "../store/open.ts";
 import type { AnyProjection } from "../../projections/projection.ts";
 import { judgeRunner } from "./row-sample.ts";
 import type { SampleReport } from "./row-sample.ts";
+import { StreamRate } from "./stream-rate.ts";
 
 /** Runners that are looked at in a pass, and those besides of which a difference is known. */
 const RUNNERS = 3;
@@ -40,13 +42,18 @@ export interface StandingVerifyOptions {
 export function startStandingVerify(options: StandingVerifyOptions): { close(): Promise<void> } {
   const abort = new AbortController();
   const { signal } = abort;
+  const rate = new StreamRate();
   const running = (async () => {
     while (!signal.aborted) {
+      await see(options, rate).catch(() => undefined);
       await delay(options.everySec * 1_000, undefined, { signal, ref: false }).catch(() => {});
       if (signal.aborted) return;
-      await verifySample(options, signal).catch((error: unknown) => {
+      try {
+        await see(options, rate);
+        await verifySample(options, rate.isBusy, signal);
+      } catch (error) {
         options.log.debug(`the rows could not be checked now: ${messageOf(error)}`);
-      });
+      }
     }
   })();
   return {
@@ -57,9 +64,20 @@ export function startStandingVerify(options: StandingVerifyOptions): { close(): 
   };
 }
 
-/** One pass. @throws AppError `unavailable` when streams or database can't be read. */
+async function see({ nc, prefixes }: StandingVerifyOptions, rate: StreamRate): Promise<void> {
+  const jsm = await jetstreamManager(nc, { checkAPI: false });
+  const { state } = await jsm.streams.info(streamName(prefixes, "heartbeats"));
+  rate.see(state.last_seq, performance.now());
+}
+
+/**
+ * One pass.
+ * @param isBusy whether much comes in meanwhile.
+ * @throws AppError `unavailable` when streams or database can't be read.
+ */
 export async function verifySample(
   options: StandingVerifyOptions,
+  isBusy = false,
   signal?: AbortSignal,
 ): Promise<void> {
   const reading = openReadOnly(options.databaseFile);
@@ -67,7 +85,7 @@ export async function verifySample(
     const jsm = await jetstreamManager(options.nc, { checkAPI: false });
     const { db, log } = options;
     const known = runnersWithFindings(db, KNOWN_RUNNERS);
-    const sample = { ...options, db: reading, jsm };
+    const sample = { ...options, db: reading, jsm, isBusy };
     const reports: [string, SampleReport][] = [];
     for (const runner of new Set([...known, ...someRunners(reading, options.random)])) {
       if (signal?.aborted === true) return;

@@ -50,17 +50,11 @@ describe("the standing check", () => {
     await nc.close();
   });
 
-  const sample = async () =>
-    await verifySample({
-      nc,
-      db,
-      databaseFile,
-      prefixes,
-      projections,
-      everySec: 1,
-      log,
-      random: () => 0,
-    });
+  const sample = async (isBusy = false) =>
+    await verifySample(
+      { nc, db, databaseFile, prefixes, projections, everySec: 1, log, random: () => 0 },
+      isBusy,
+    );
 
   const standing = () => standingReader(db)();
   const component = (name: string) => standingComponents(standing(), Date.now())[name]?.[0];
@@ -109,6 +103,53 @@ describe("the standing check", () => {
         "camera/a/hd" as RunnerId,
       );
     // How many there were before is not known.
+    db.exec("update process_heartbeat set heartbeat_count = 31");
+    expect(await judge()).toMatchObject({ findings: [], unjudged: 2 });
+    db.exec("update latest_heartbeat set seq = 5");
+    expect((await judge()).findings).toMatchObject([
+      { projection: "latest_heartbeat", column: "seq", live: "5", folded: "29" },
+    ]);
+    reading.close();
+  });
+
+  test("while much comes in, finds the same without a reader that the server would open blocks for", async () => {
+    await live(30);
+    for (const [index, name] of ["b", "a", "b", "a", "c"].entries())
+      nc.publish(
+        `runbeat.hb.camera.${name}.hd`,
+        JSON.stringify({ pid: 1, host: "h", seq: 30 + index }),
+      );
+    const last = db.prepare("select 1 from latest_heartbeat where runner = 'camera/c/hd'");
+    await waitFor(() => last.get() !== undefined, { what: "the heartbeat of the last runner" });
+    const jsm = await jetstreamManager(nc);
+    const made: string[] = [];
+    const advisories = nc.subscribe("$JS.EVENT.ADVISORY.CONSUMER.CREATED.>", {
+      callback: (_error, { subject }) => void made.push(subject),
+    });
+    await nc.flush();
+    await sample(true);
+    expect(standing()).toMatchObject({ check: { scope: "sample", rows: 5 }, findingCount: 0 });
+    db.exec("update process_heartbeat set heartbeat_count = 31 where name = 'a'");
+    await sample(true);
+    expect(standing().findings).toMatchObject([
+      { projection: "process_heartbeat", column: "heartbeat_count", live: "31", folded: "32" },
+    ]);
+    await jsm.streams.info("RUNBEAT_HEARTBEATS");
+    expect(made).toEqual([]);
+    await sample(false);
+    await waitFor(() => made.length > 0, { what: "the advisory of a reader" });
+    advisories.unsubscribe();
+  });
+
+  test("of a runner with more messages than are read one by one, the newest are judged", async () => {
+    await live(30);
+    const reading = openReadOnly(databaseFile);
+    const jsm = await jetstreamManager(nc);
+    const judge = async () =>
+      await judgeRunner(
+        { nc, jsm, prefixes, db: reading, projections, isBusy: true, maxSpan: 100, maxSingle: 12 },
+        "camera/a/hd" as RunnerId,
+      );
     db.exec("update process_heartbeat set heartbeat_count = 31");
     expect(await judge()).toMatchObject({ findings: [], unjudged: 2 });
     db.exec("update latest_heartbeat set seq = 5");
