@@ -2,7 +2,6 @@
  * How much of its time the keeper of marks works. Marks only save work later: whoever folds, looks
  * and is told now goes first, also where they share two cores with everything else.
  */
-
 import { StreamRate } from "./stream-rate.ts";
 
 /** What the keeper does: copies the live tables, or folds marks where there are none. */

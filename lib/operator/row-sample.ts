@@ -36,8 +36,10 @@ const MAX_MESSAGES = 20_000;
 const MAX_SPAN = 200_000;
 /** Messages that are read one by one of one runner and stream. */
 const MAX_SINGLE = 500;
-/** After each, the server is left alone for so many times as long as it took. */
+/** After each, the server is left alone for so many times as long as it took, */
 const REST = 4;
+/** but no longer: what took long was far away. */
+const MAX_REST_MS = 50;
 
 export interface SampleOptions {
   readonly nc: NatsConnection;
@@ -51,6 +53,8 @@ export interface SampleOptions {
    * all blocks at once, for a tenth of a second in which a busy one stores and sends nothing.
    */
   readonly isBusy?: boolean;
+  /** Ends the reading one by one. */
+  readonly signal?: AbortSignal;
   /** Messages of each stream, whosever, that are looked at; for tests. */
   readonly maxSpan?: number;
   /** Messages that are read one by one; for tests. */
@@ -198,7 +202,7 @@ async function readSingly(
 
 /** Undefined where there are too many. */
 async function singleMessages(
-  { jsm, maxSingle = MAX_SINGLE }: SampleOptions,
+  { jsm, signal, maxSingle = MAX_SINGLE }: SampleOptions,
   { name, filter, upTo, timeOf }: Source,
   from: number,
 ): Promise<StreamMessage[] | undefined> {
@@ -214,7 +218,8 @@ async function singleMessages(
     const timeMs = timeOf(Math.floor(message.time.getTime()), headers);
     messages.push({ subject, data, seq: message.seq, timeMs, pending: 1, headers });
     seq = message.seq + 1;
-    await delay(REST * (performance.now() - before), undefined, { ref: false });
+    const restMs = Math.min(MAX_REST_MS, REST * (performance.now() - before));
+    await delay(restMs, undefined, { signal, ref: false });
   }
   return messages;
 }

@@ -44,13 +44,13 @@ export function startStandingVerify(options: StandingVerifyOptions): { close(): 
   const { signal } = abort;
   const rate = new StreamRate();
   const running = (async () => {
+    await see(options, rate).catch(() => undefined);
     while (!signal.aborted) {
-      await see(options, rate).catch(() => undefined);
       await delay(options.everySec * 1_000, undefined, { signal, ref: false }).catch(() => {});
       if (signal.aborted) return;
       try {
         await see(options, rate);
-        await verifySample(options, rate.isBusy, signal);
+        await verifySample({ ...options, isBusy: rate.isBusy, signal });
       } catch (error) {
         options.log.debug(`the rows could not be checked now: ${messageOf(error)}`);
       }
@@ -70,22 +70,20 @@ async function see({ nc, prefixes }: StandingVerifyOptions, rate: StreamRate): P
   rate.see(state.last_seq, performance.now());
 }
 
-/**
- * One pass.
- * @param isBusy whether much comes in meanwhile.
- * @throws AppError `unavailable` when streams or database can't be read.
- */
-export async function verifySample(
-  options: StandingVerifyOptions,
-  isBusy = false,
-  signal?: AbortSignal,
-): Promise<void> {
+export interface PassOptions extends StandingVerifyOptions {
+  /** Whether much comes in meanwhile. */
+  readonly isBusy: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** One pass. @throws AppError `unavailable` when streams or database can't be read. */
+export async function verifySample(options: PassOptions): Promise<void> {
   const reading = openReadOnly(options.databaseFile);
   try {
     const jsm = await jetstreamManager(options.nc, { checkAPI: false });
-    const { db, log } = options;
+    const { db, log, signal } = options;
     const known = runnersWithFindings(db, KNOWN_RUNNERS);
-    const sample = { ...options, db: reading, jsm, isBusy };
+    const sample = { ...options, db: reading, jsm };
     const reports: [string, SampleReport][] = [];
     for (const runner of new Set([...known, ...someRunners(reading, options.random)])) {
       if (signal?.aborted === true) return;

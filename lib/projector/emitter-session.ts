@@ -21,10 +21,10 @@ import { Progress } from "./emitter-progress.ts";
 import { watchPurges } from "./emitter-purges.ts";
 import { RejectLane } from "./emitter-rejects.ts";
 import type { RejectEntry } from "./emitter-rejects.ts";
-import { PublishPace } from "./publish-pace.ts";
 import { SnapshotLane } from "./emitter-snapshots.ts";
 import type { SnapshotEntry } from "./emitter-snapshots.ts";
 import { EmitterSource } from "./emitter-source.ts";
+import { PublishPace } from "./publish-pace.ts";
 
 const WRITE_POSITION_EVERY_MS = 250;
 /** How soon snapshots that are pruned are noticed where the server does not tell. */
@@ -169,9 +169,10 @@ export class EmitterSession {
     for (const close of this.#closers.splice(0).toReversed()) close();
     if (how === "settle" && !this.#isOver) await this.#settle();
     this.fail("it was closed");
-    this.#pace.close();
     this.#window.close();
+    // Until they have ended they may hand over more.
     await readers;
+    this.#pace.close();
   }
 
   #lane(opening: SourceOpening, snapshots: SnapshotLane | undefined, store: PositionStore): Lane {

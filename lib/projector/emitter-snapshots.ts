@@ -15,7 +15,7 @@ import { PassedHeartbeats } from "./emitter-passed.ts";
 const PENDING = Number.MAX_SAFE_INTEGER;
 /** Rough bytes that an entry takes beside its body. */
 const ENTRY_BYTES = 400;
-/** Snapshots on their way, those included that are sent a little later: two of each of many runners. */
+/** Snapshots on their way, with those that are sent a little later: a large fleet's, due together. */
 const MAX_ENTRIES = 20_000;
 
 /** What is known of a runner that has a snapshot. */
@@ -58,7 +58,7 @@ export interface SnapshotLaneOptions {
   readonly everySec: number;
   /** Sends it, now or soon. */
   readonly send: (entry: SnapshotEntry) => void;
-  /** Sends at once what was to be sent soon. */
+  /** Sends before all others what was to be sent soon. */
   readonly hasten: (entry: SnapshotEntry) => void;
 }
 
@@ -120,14 +120,14 @@ export class SnapshotLane {
     const previous = runner.tail;
     runner.tail = entry;
     runner.storedSeq = PENDING;
-    if (previous === undefined) this.#send(runner, entry);
-    else previous.next = entry;
-    // Whoever looks why a runner fails need not wait, nor what goes before it.
+    if (previous === undefined) return this.#send(entry);
+    previous.next = entry;
+    // Whoever looks why a runner fails need not wait for what goes before it.
     if (entry.isUrgent && runner.head !== undefined) this.#options.hasten(runner.head);
   }
 
-  #send(runner: SampledRunner, entry: SnapshotEntry): void {
-    runner.head = entry;
+  #send(entry: SnapshotEntry): void {
+    entry.runner.head = entry;
     this.#options.send(entry);
     if (entry.isUrgent) this.#options.hasten(entry);
   }
@@ -141,7 +141,7 @@ export class SnapshotLane {
       runner.storedSeq = seq;
     } else {
       next.expectedSeq = seq;
-      this.#send(runner, next);
+      this.#send(next);
     }
   }
 
@@ -153,7 +153,7 @@ export class SnapshotLane {
     if (actualSeq !== 0 || entry.expectedSeq === 0) return false;
     // Pruned since we looked. Kept it is either way: as the first one.
     entry.expectedSeq = 0;
-    this.#send(entry.runner, entry);
+    this.#send(entry);
     return true;
   }
 

@@ -51,10 +51,17 @@ describe("the standing check", () => {
   });
 
   const sample = async (isBusy = false) =>
-    await verifySample(
-      { nc, db, databaseFile, prefixes, projections, everySec: 1, log, random: () => 0 },
+    await verifySample({
+      nc,
+      db,
+      databaseFile,
+      prefixes,
+      projections,
+      everySec: 1,
+      log,
+      random: () => 0,
       isBusy,
-    );
+    });
 
   const standing = () => standingReader(db)();
   const component = (name: string) => standingComponents(standing(), Date.now())[name]?.[0];
@@ -145,6 +152,19 @@ describe("the standing check", () => {
     await sample(false);
     await waitFor(() => made.length > 0, { what: "the advisory of a reader" });
     advisories.unsubscribe();
+  });
+
+  test("a projector that is to end waits for no reading one by one", async () => {
+    await live(30);
+    const reading = openReadOnly(databaseFile);
+    const jsm = await jetstreamManager(nc);
+    const limits = { isBusy: true, signal: AbortSignal.abort() };
+    const judging = judgeRunner(
+      { nc, jsm, prefixes, db: reading, projections, ...limits },
+      "camera/a/hd" as RunnerId,
+    );
+    await expect(judging).rejects.toThrow("aborted");
+    reading.close();
   });
 
   test("a row too many and a row too few are found", async () => {

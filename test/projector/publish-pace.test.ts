@@ -80,6 +80,18 @@ describe("the pace of publishing", () => {
     );
   });
 
+  test("of those that are hastened no more go unanswered either, and they go before the others", () => {
+    const { pace, sent } = paced();
+    offerMany(pace, TOGETHER);
+    for (let item = TOGETHER - 1; item >= TOGETHER - 5_000; item--) pace.hasten(item);
+    expect(sent).toHaveLength(4_000);
+    const before = sent.length;
+    for (let answers = 0; answers < 1_000; answers++) pace.answered();
+    expect(sent.slice(before).every(({ item }) => item >= TOGETHER - 5_000)).toBe(true);
+    expect(sent).toHaveLength(5_000);
+    expect(pace.waiting).toBe(TOGETHER - 5_000);
+  });
+
   test("where there is much to do each goes as soon as the stream takes it, and no sooner", () => {
     const { pace, sent } = paced({ isHurried: () => true });
     offerMany(pace, TOGETHER);
