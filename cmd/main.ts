@@ -30,7 +30,7 @@ export async function main(args: readonly string[]): Promise<void> {
     await addCommands(program, args);
     await program.parseAsync(args, { from: "user" });
   } catch (error) {
-    fail(error);
+    await fail(error);
   }
 }
 
@@ -96,18 +96,22 @@ function oneLine(text: string): string {
     .replaceAll(/\s*\n\s*/g, " ")}\n`;
 }
 
-function fail(error: unknown): void {
+async function fail(error: unknown): Promise<void> {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === DONE ? DONE : WRONG_USAGE;
     return;
   }
-  process.stderr.write(`runbeat: ${redact(describe(error))}\n`);
+  process.stderr.write(`runbeat: ${redact(await describe(error))}\n`);
   process.exitCode = error instanceof AppError && error.code === "invalid" ? WRONG_USAGE : FAILED;
 }
 
 /** What is no AppError is a fault of ours: where it came from helps to mend it. */
-function describe(error: unknown): string {
+async function describe(error: unknown): Promise<string> {
   if (error instanceof AppError) return error.message.replaceAll(/\s*\n\s*/g, " ");
+  // Loaded only here: most commands do without the client.
+  const { noAnswer } = await import("../lib/nats/no-answer.ts");
+  const unavailable = noAnswer(error);
+  if (unavailable !== undefined) return unavailable.message;
   const where = error instanceof Error ? (error.stack?.split("\n")[1]?.trim() ?? "") : "";
   return `unexpected failure: ${messageOf(error)} ${where} (please report it)`;
 }

@@ -77,7 +77,7 @@ async function run(context: Context): Promise<void> {
     const marks = startMarksThread(context);
     opened.push(() => marks.close());
     void projector.caughtUp.then(() => log.info("every stream is folded up to its end"));
-    if (await isImport(nc, prefixes)) {
+    if (await whenAvailable(() => isImport(nc, prefixes), again)) {
       log.info("the streams are an import: what it holds was judged where it came from");
       log.info({ reason: await stopping }, "the projector stops");
       return;

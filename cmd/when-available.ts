@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { AppError } from "../lib/core/errors.ts";
+import { noAnswer } from "../lib/nats/no-answer.ts";
 import type { Context } from "./context.ts";
 
 const RETRY_MIN_MS = 250;
@@ -11,9 +11,10 @@ export interface WhenAvailableOptions {
 }
 
 /**
- * Tries again for as long as what a long-running command needs is not there: a server that has
- * just been started or restarted must not end it.
- * @throws what `attempt` throws but AppError `unavailable`; AbortError once the signal is given.
+ * Tries again for as long as what a long-running command needs is not there: a server that is
+ * started or restarted at any instant must not end it.
+ * @throws what `attempt` throws but AppError `unavailable` and requests that got no answer;
+ *   AbortError once the signal is given.
  */
 export async function whenAvailable<T>(
   attempt: () => Promise<T>,
@@ -23,8 +24,9 @@ export async function whenAvailable<T>(
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== "unavailable") throw error;
-      log.warn({ nextTryMs: waitMs }, error.message);
+      const unavailable = noAnswer(error);
+      if (unavailable === undefined) throw error;
+      log.warn({ nextTryMs: waitMs }, unavailable.message);
     }
     await delay(waitMs, undefined, { signal });
   }

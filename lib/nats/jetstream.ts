@@ -62,9 +62,11 @@ function jetStreamFailure(nc: NatsConnection, error: unknown): string {
   return `JetStream on the NATS server at ${server} does not answer: ${messageOf(error)}`;
 }
 
-function isNotEnabled(error: unknown): boolean {
+/** Whether nobody answers for JetStream: it is off, or the server has not started it yet. */
+export function isNotEnabled(error: unknown): boolean {
   if (error instanceof JetStreamApiError) return NOT_ENABLED_CODES.includes(error.code);
   return (
-    (error as Error).name === "JetStreamNotEnabled" || /no responders|503/i.test(messageOf(error))
+    (error instanceof Error && error.name === "JetStreamNotEnabled") ||
+    /no responders|503/i.test(messageOf(error))
   );
 }

@@ -1,10 +1,11 @@
 /** A real nats-server with JetStream for one test file: a free port and a store folder of its own. */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll } from "vitest";
 import { makeTempDir } from "./temp-dir.ts";
+import { waitFor } from "./wait-for.ts";
 
 const READY_MS = 15_000;
 const MAX_LOG_CHARS = 65_536;
@@ -35,6 +36,9 @@ export interface TestNatsServer {
   stop(): Promise<void>;
   /** Ends it as a crash does. */
   kill9(): Promise<void>;
+  /** It stands still and answers nobody, until it is thawed. */
+  freeze(): Promise<void>;
+  thaw(): void;
   /** Starts it again on the same port and store, after stopping it where it still runs. */
   restart(): Promise<void>;
 }
@@ -70,6 +74,8 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     },
     stop: async () => await stop("SIGTERM"),
     kill9: async () => await stop("SIGKILL"),
+    freeze: async () => await freeze(server.pid),
+    thaw: () => void running.child.kill("SIGCONT"),
     restart: async () => {
       await stop("SIGTERM");
       running = await launch(options, storeDir, port);
@@ -147,5 +153,13 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   child.kill(signal);
+  // One that stands still would not end.
+  child.kill("SIGCONT");
   await gone;
+}
+
+/** Each of its threads stops by itself: until the last one has it may answer. */
+async function freeze(pid: number): Promise<void> {
+  process.kill(pid, "SIGSTOP");
+  await waitFor(() => / T /.test(readFileSync(`/proc/${pid}/stat`, "utf8")));
 }
