@@ -2,8 +2,7 @@
 import { jetstreamManager } from "@nats-io/jetstream";
 import type { JetStreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { waitFor } from "../support/wait-for.ts";
-import { CAUGHT_UP_MS, readDatabase } from "./stage.ts";
+import { CAUGHT_UP_MS, projectorHas, readDatabase } from "./stage.ts";
 import type { Stage } from "./stage.ts";
 
 const SOURCES = ["heartbeats", "events"] as const;
@@ -12,12 +11,13 @@ const SOURCES = ["heartbeats", "events"] as const;
 export async function expectCaughtUp(nc: NatsConnection, stage: Stage): Promise<void> {
   const jsm = await jetstreamManager(nc);
   for (const source of SOURCES) {
-    await waitFor(async () => (await judged(jsm, source)) >= (await lastSeq(jsm, source)), {
+    const isJudged = async () => (await judged(jsm, source)) >= (await lastSeq(jsm, source));
+    await projectorHas(stage, isJudged, {
       what: `all ${source} judged by the emitter`,
       timeoutMs: CAUGHT_UP_MS,
     });
   }
-  await waitFor(async () => await isFolded(jsm, stage), {
+  await projectorHas(stage, async () => await isFolded(jsm, stage), {
     what: "all streams folded by the projector",
     timeoutMs: CAUGHT_UP_MS,
   });

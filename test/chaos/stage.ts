@@ -136,10 +136,26 @@ export function readDatabase<T>(
   }
 }
 
+/** Waits for what the projector does. @throws at once where it has ended by itself. */
+export async function projectorHas(
+  { projector, folder }: Stage,
+  isDone: () => boolean | undefined | Promise<boolean>,
+  options: { readonly what: string; readonly timeoutMs: number },
+): Promise<void> {
+  const how = await waitFor(async () => {
+    if (!projector.isRunning) return "ended";
+    return (await isDone()) === true ? "done" : false;
+  }, options);
+  if (how === "done") return;
+  const log = readFileSync(join(folder, "projector.log"), "utf8");
+  const last = log.trimEnd().split("\n").at(-1) ?? "";
+  throw new Error(`the projector ended by itself before ${options.what}: ${last}`);
+}
+
 /** A projector commits what was published after now. */
 export async function projectorServes(stage: Stage): Promise<void> {
   const since = Date.now();
-  await waitFor(() => (newestCommit(stage) ?? 0) > since, {
+  await projectorHas(stage, () => (newestCommit(stage) ?? 0) > since, {
     what: "a commit of the projector",
     timeoutMs: SERVING_MS,
   });
@@ -164,7 +180,7 @@ export async function projectorIsLive(stage: Stage): Promise<void> {
         and projection in ('latest_heartbeat', 'process_heartbeat')`;
       return Date.now() - (db.prepare(sql).pluck().get() as number) < LIVE_MS;
     });
-  await waitFor(isLive, { what: "the end of the heartbeats", timeoutMs: CAUGHT_UP_MS });
+  await projectorHas(stage, isLive, { what: "the end of the heartbeats", timeoutMs: CAUGHT_UP_MS });
 }
 
 export async function apiServes(stage: Stage, path = "/livez"): Promise<void> {
