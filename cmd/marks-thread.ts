@@ -1,9 +1,8 @@
 /** The thread beside the projector that keeps marks: copying and packing would hold up the fold. */
 import { parentPort, workerData } from "node:worker_threads";
-import { mkdirSync, readlinkSync, rmSync } from "node:fs";
-import { constants, setPriority } from "node:os";
+import { mkdirSync, rmSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { connectNats } from "../lib/nats/connect.ts";
 import { startMarkKeeper } from "../lib/operator/mark-keeper.ts";
 import { takeExclusiveLock } from "../lib/store/exclusive-lock.ts";
@@ -12,6 +11,7 @@ import { projections } from "../projections/index.ts";
 import { createLog } from "./log.ts";
 import type { NatsThreadData } from "./nats-thread-data.ts";
 import { untilAborted } from "./side-thread.ts";
+import { stepBack } from "./step-back.ts";
 
 /** What the projector hands over: plain data, since it is another thread's. */
 export interface MarksThreadData extends NatsThreadData {
@@ -27,6 +27,7 @@ const LOCK_AGAIN_MS = 5_000;
 const dir = dirname(data.marksFile);
 const ending = new AbortController();
 parentPort?.once("message", () => ending.abort());
+// Marks only save work.
 stepBack();
 
 await run().catch((error: unknown) => {
@@ -61,18 +62,6 @@ async function run(): Promise<void> {
   rmSync(workDir, { recursive: true, force: true });
   await nc.close();
   lock.release();
-}
-
-/** Marks only save work: whoever else wants the core goes first. On Linux threads have priorities. */
-function stepBack(): void {
-  try {
-    setPriority(
-      Number(basename(readlinkSync("/proc/thread-self"))),
-      constants.priority.PRIORITY_LOW,
-    );
-  } catch {
-    // Another system has none for threads.
-  }
 }
 
 async function takeLock(): Promise<{ release: () => void }> {
