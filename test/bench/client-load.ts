@@ -1,32 +1,63 @@
 /**
  * A process of its own: publishes heartbeats at a steady rate and follows the live stream for
- * them. Both times are taken here, on one clock. Prints one JSON line.
+ * them, among other clients that follow all runners, as pages do, or a few each. Both times are
+ * taken here, on one clock. Prints one JSON line.
  */
+import { once } from "node:events";
 import { get } from "node:http";
+import { connect as connectSocket } from "node:net";
 import type { IncomingMessage } from "node:http";
-import { setTimeout as delay } from "node:timers/promises";
 import { connect } from "@nats-io/transport-node";
 import { quantile } from "./figures.ts";
 import { bodyOf, subjectOf } from "./fleet-load.ts";
 
-const [natsUrl = "", liveUrl = "", ...numbers] = process.argv.slice(2);
-const [rate = 1, seconds = 1, runners = 1] = numbers.map(Number);
-const total = rate * seconds;
+const [natsUrl = "", liveUrl = "", rateText = "", secondsText = "", runnersText = "", ...more] =
+  process.argv.slice(2);
+const rate = Number(rateText);
+const total = rate * Number(secondsText);
+const runners = Number(runnersText);
+const [walls = 0, pages = 0] = more.map(Number);
 /** The first part warms up and is not counted. */
 const WARM_UP = 0.25;
 const DRAIN_MS = 5_000;
+/** What each wall of pictures follows. */
+const RUNNERS_EACH = 20;
+const READ_BYTES = 65_536;
 const SEQ = /"heartbeat":\{"seq":(\d+)/;
 
 const nc = await connect({ servers: natsUrl });
 const published = new Float64Array(total);
 const latency: number[] = [];
+/** What each of the others was sent. */
+const bytesOf: number[] = [];
 let sent = 0;
 let seen = 0;
+
+const aside = Buffer.alloc(READ_BYTES);
 
 async function follow(url: string): Promise<IncomingMessage> {
   return await new Promise((resolve, reject) => {
     get(url, { agent: false }, resolve).once("error", reject);
   });
+}
+
+/** Takes what it is sent as a browser does, compressed, and throws it away into one buffer. */
+async function followAside(path: string): Promise<void> {
+  const { hostname, port } = new URL(liveUrl);
+  const index = bytesOf.push(0) - 1;
+  const socket = connectSocket({
+    host: hostname,
+    port: Number(port),
+    onread: {
+      buffer: aside,
+      callback: (bytes) => {
+        bytesOf[index] = (bytesOf[index] ?? 0) + bytes;
+        return true;
+      },
+    },
+  });
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: ${hostname}\r\naccept-encoding: gzip\r\n\r\n`);
+  await once(socket, "connect");
 }
 
 function listen(response: IncomingMessage): void {
@@ -45,18 +76,34 @@ function listen(response: IncomingMessage): void {
   });
 }
 
+function namesFrom(first: number): string {
+  return Array.from({ length: RUNNERS_EACH }, (_, index) =>
+    subjectOf((first + index) % runners)
+      .split(".")
+      .slice(2)
+      .join("/"),
+  ).join(",");
+}
+
 listen(await follow(liveUrl));
+const { pathname } = new URL(liveUrl);
+for (let page = 0; page < pages; page++) await followAside(pathname);
+for (let wall = 0; wall < walls; wall++)
+  await followAside(`${pathname}?runner=${namesFrom(wall * RUNNERS_EACH)}`);
+while (bytesOf.some((bytes) => bytes === 0)) await new Promise((resolve) => setTimeout(resolve, 5));
+const bytesBefore = bytesOf.reduce((sum, bytes) => sum + bytes, 0);
 const begin = performance.now();
-const end = begin + seconds * 1000 + DRAIN_MS;
+const end = begin + Number(secondsText) * 1000 + DRAIN_MS;
 while (seen < total && performance.now() < end) {
   const due = Math.min(total, Math.floor(((performance.now() - begin) / 1000) * rate));
   for (; sent < due; sent++) {
     published[sent] = performance.now();
     nc.publish(subjectOf(sent % runners), bodyOf(sent % runners, sent));
   }
-  await delay(1);
+  await new Promise((resolve) => setTimeout(resolve, 1));
 }
 const counted = Float64Array.from(latency).toSorted();
-const result = { seen, p50: quantile(counted, 0.5), p99: quantile(counted, 0.99) };
+const mbToOthers = (bytesOf.reduce((sum, bytes) => sum + bytes, 0) - bytesBefore) / 1e6;
+const result = { seen, mbToOthers, p50: quantile(counted, 0.5), p99: quantile(counted, 0.99) };
 process.stdout.write(`${JSON.stringify(result)}\n`);
 process.exit(0);

@@ -1,8 +1,5 @@
-import { spawn } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import type { Figures } from "./figures.ts";
 import { hasCheckpoint, runProcess } from "./live.ts";
 import { statusOf } from "./api.ts";
@@ -30,6 +27,7 @@ const CROWDS = [
 
 interface ClientResult {
   readonly seen: number;
+  readonly mbToOthers: number;
   readonly p50: number;
   readonly p99: number;
 }
@@ -50,37 +48,16 @@ export async function measureClients(stage: Stage, figures: Figures): Promise<vo
     const origin = `http://127.0.0.1:${port}`;
     await until(async () => (await statusOf(`${origin}/readyz`)) === 200);
     for (const { name, walls, pages } of CROWDS) {
-      const live = `${origin}/api/v1/live`;
-      const crowd = await startCrowd([live, RUNNERS, walls, pages]);
-      const args = [stage.url, live, RATE, SECONDS, RUNNERS];
+      const args = [stage.url, `${origin}/api/v1/live`, RATE, SECONDS, RUNNERS, walls, pages];
       const result = await runProcess<ClientResult>("client-load.js", args);
-      const mbToOthers = await crowd.end();
       figures.add(`${name}: p50`, result.p50, "ms");
       figures.add(`${name}: p99`, result.p99, "ms");
       figures.add(`${name}: told of those published`, result.seen / (RATE * SECONDS), "");
-      if (walls + pages > 0) figures.add(`${name}: to the others`, mbToOthers, "MB");
+      if (walls + pages > 0) figures.add(`${name}: to the others`, result.mbToOthers, "MB");
     }
     figures.add("API's memory, highest", memoryOf(api.pid ?? 0).peakMb, "MB");
   } finally {
     await stopCommand(api);
     await stopCommand(projector);
   }
-}
-
-/** Starts the other clients; `end` gives the megabytes that they were sent. */
-async function startCrowd(args: readonly (string | number)[]): Promise<{ end(): Promise<number> }> {
-  const entry = fileURLToPath(new URL("crowd-load.js", import.meta.url));
-  const child = spawn(process.execPath, [entry, ...args.map(String)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const { value } = await lines.next();
-  if (value !== "ready") throw new Error("the other clients could not follow the live stream");
-  return {
-    end: async () => {
-      child.stdin.end();
-      const { value: told = "{}" } = await lines.next();
-      return (JSON.parse(String(told)) as { mb: number }).mb;
-    },
-  };
 }
