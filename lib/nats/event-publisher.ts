@@ -15,6 +15,7 @@ import type { EventData, EventType } from "../core/event.ts";
 import type { RunnerId } from "../core/runner-id.ts";
 import { eventSubject } from "../core/subject.ts";
 import type { Prefixes } from "../core/subject.ts";
+import { isUnheard } from "./jetstream.ts";
 
 /** At either bound the oldest event goes: how things are now matters more than how they were. */
 const MAX_EVENTS = 10_000;
@@ -191,8 +192,7 @@ class Publisher implements EventPublisher {
 
 /** Nobody answers where no stream takes the subject; the library calls that something else. */
 function reasonOf(error: unknown): string {
-  const isUnheard = error instanceof Error && error.name === "JetStreamNotEnabled";
-  return isUnheard
+  return isUnheard(error)
     ? "no stream takes events: is runbeat up or its projector on this NATS?"
     : messageOf(error);
 }

@@ -63,10 +63,11 @@ function jetStreamFailure(nc: NatsConnection, error: unknown): string {
 }
 
 /** Whether nobody answers for JetStream: it is off, or the server has not started it yet. */
-export function isNotEnabled(error: unknown): boolean {
+export function isUnheard(error: unknown): boolean {
+  return error instanceof Error && error.name === "JetStreamNotEnabled";
+}
+
+function isNotEnabled(error: unknown): boolean {
   if (error instanceof JetStreamApiError) return NOT_ENABLED_CODES.includes(error.code);
-  return (
-    (error instanceof Error && error.name === "JetStreamNotEnabled") ||
-    /no responders|503/i.test(messageOf(error))
-  );
+  return isUnheard(error) || /no responders|503/i.test(messageOf(error));
 }

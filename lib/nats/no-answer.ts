@@ -1,7 +1,7 @@
 import { JetStreamApiError } from "@nats-io/jetstream";
 import { errors } from "@nats-io/transport-node";
 import { AppError, messageOf } from "../core/errors.ts";
-import { isNotEnabled } from "./jetstream.ts";
+import { isUnheard } from "./jetstream.ts";
 
 /** Source: the `code` of answers in nats-server's errors.json, HTTP's by meaning. */
 const UNAVAILABLE = 503;
@@ -25,7 +25,7 @@ function isNoAnswer(error: unknown): boolean {
   return (
     error instanceof errors.TimeoutError ||
     error instanceof errors.RequestError ||
-    isNotEnabled(error) ||
+    isUnheard(error) ||
     (error instanceof JetStreamApiError && error.status === UNAVAILABLE)
   );
 }

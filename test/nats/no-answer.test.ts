@@ -41,6 +41,7 @@ test("a refusal is an answer, and so is what has nothing to do with NATS", async
   expect(failure).toMatchObject({ message: "stream not found" });
   expect(noAnswer(failure)).toBeUndefined();
   expect(noAnswer(new TypeError("of ours"))).toBeUndefined();
+  expect(noAnswer(new Error("the file cam-503.mp4 is gone"))).toBeUndefined();
   expect(noAnswer(new AppError("conflict", "of ours"))).toBeUndefined();
   const ours = new AppError("unavailable", "of ours");
   expect(noAnswer(ours)).toBe(ours);
