@@ -20,6 +20,7 @@ import type { Context } from "./context.ts";
 import { fleetRules } from "./fleet-rules.ts";
 import { watchFleet } from "./fleet-watch.ts";
 import { followedProjections } from "./followed-projections.ts";
+import { setHeapGrowth } from "./heap-growth.ts";
 import { heartbeatKey } from "./heartbeat-key.ts";
 import { natsOptions } from "./nats-options.ts";
 import { openPast } from "./past.ts";
@@ -51,6 +52,7 @@ export function command(): Command {
 async function run(context: Context): Promise<void> {
   const { log, settings } = context;
   requireReadKey(settings.http.host, settings.http.readKey);
+  setHeapGrowth();
   const stopping = untilStopped();
   const closers = new Closers();
   try {

@@ -1,4 +1,3 @@
-import { setFlagsFromString } from "node:v8";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command } from "commander";
@@ -10,6 +9,7 @@ import { openDatabase } from "../lib/store/open.ts";
 import { openContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { startEmitterThread } from "./emitter.ts";
+import { setHeapGrowth } from "./heap-growth.ts";
 import { startMarksThread } from "./marks.ts";
 import { natsOptions } from "./nats-options.ts";
 import { foldableProjections } from "./projection-list.ts";
@@ -19,11 +19,6 @@ import { startWalThread } from "./wal.ts";
 import { untilStopped } from "./until-stopped.ts";
 import { whenAvailable } from "./when-available.ts";
 
-/**
- * How much the heap may grow beyond what is in use before it is cleaned up, percent. V8's own rule
- * lets it grow to several times that, which counts with the rows of a large fleet in memory.
- */
-const HEAP_GROWTH_PERCENT = 100;
 /** With a long backlog, judging for quarantine and snapshots begins this late. */
 const EMITTER_HEAD_START_MS = 15_000;
 
@@ -38,7 +33,7 @@ export function command(): Command {
 
 async function run(context: Context): Promise<void> {
   const { log, paths, settings } = context;
-  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
+  setHeapGrowth();
   const stopping = untilStopped();
   const abort = new AbortController();
   void stopping.then(() => abort.abort());

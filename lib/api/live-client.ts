@@ -43,6 +43,11 @@ export class LiveClient {
   /** Events up to here were sent. */
   eventSeq = 0;
   epoch = "";
+  /**
+   * It lacks something: all do but those who wait for nothing but the next change. A set of them
+   * would be filled and emptied at every look, and each of its tables go into the old garbage.
+   */
+  isBehind = false;
   /** The summary that was sent last. */
   summary = "";
   /** What it begins with, until all of it was sent. */

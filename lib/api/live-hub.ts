@@ -45,8 +45,6 @@ export class LiveHub {
   private readonly clients = new Set<LiveClient>();
   /** Those that follow single runners, by runner: what concerns nobody costs nothing. */
   private readonly followers = new Map<string, Set<LiveClient>>();
-  /** Clients that lack something, all but those who wait for nothing but the next change. */
-  private readonly behind = new Set<LiveClient>();
   private readonly name = randomUUID().replaceAll("-", "");
   private beginnings = 1;
   private readonly log = new LiveLog();
@@ -119,7 +117,6 @@ export class LiveHub {
 
   remove(client: LiveClient): void {
     this.clients.delete(client);
-    this.behind.delete(client);
     for (const runner of client.runners) {
       const followers = this.followers.get(runner);
       if (followers?.delete(client) === true && followers.size === 0) this.followers.delete(runner);
@@ -168,7 +165,7 @@ export class LiveHub {
     client.snapshot = client.wantsAll ? this.sharedSnapshot() : this.makeSnapshot(client);
     client.partsSent = 0;
     client.moveTo(client.snapshot.place);
-    this.behind.add(client);
+    client.isBehind = true;
   }
 
   private sharedSnapshot(): LiveSnapshot {
@@ -257,7 +254,7 @@ export class LiveHub {
       this.prepare(before, moment);
       this.told = { version: this.log.version, eventSeq: this.eventSeq };
     }
-    for (const client of this.behind) this.catchUp(client, moment);
+    for (const client of this.clients) if (client.isBehind) this.catchUp(client, moment);
   }
 
   /** What many will be told in small parts is read at once. */
@@ -271,10 +268,10 @@ export class LiveHub {
 
   /** One that lacked nothing lacks what came since; one that is new may have seen some of it. */
   private leaveBehind(client: LiveClient, before: Progress): void {
-    if (this.behind.has(client)) return;
+    if (client.isBehind) return;
     client.version = Math.max(client.version, before.version);
     client.eventSeq = Math.max(client.eventSeq, before.eventSeq);
-    this.behind.add(client);
+    client.isBehind = true;
   }
 
   /** Whom the changes since then may interest; those first to whom little is to be told. */
@@ -301,8 +298,7 @@ export class LiveHub {
       if (piece.chunk !== undefined) client.write(piece.chunk);
       client.moveTo(piece);
     }
-    if (client.snapshot === undefined && this.isAtHead(client)) this.behind.delete(client);
-    else this.behind.add(client);
+    client.isBehind = client.snapshot !== undefined || !this.isAtHead(client);
   }
 
   private isAtHead({ version, eventSeq }: LiveClient): boolean {
@@ -319,7 +315,7 @@ export class LiveHub {
     let shared: LiveChunk | undefined;
     for (const client of this.clients) {
       // Who lacks something is told that first: the mark of a frame must not be ahead of it.
-      if (client.summary === same || !client.isReady || this.behind.has(client)) continue;
+      if (client.summary === same || !client.isReady || client.isBehind) continue;
       client.summary = same;
       if (client.version > this.told.version || client.eventSeq > this.told.eventSeq)
         client.write(this.pieces.chunk(client, "summary", text));
