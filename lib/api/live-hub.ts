@@ -105,9 +105,12 @@ export class LiveHub {
     }
   }
 
-  /** Requests have their turn too: a fifth of the time where looking and telling take the rest. */
+  /**
+   * Requests have their turn too: a fifth of the time where looking and telling take the rest. Whole
+   * milliseconds: Node keeps a list for each different time, and rounds up.
+   */
   private wait(tookMs: number): void {
-    const pauseMs = Math.max(LOOK_EVERY_MS - tookMs, tookMs / 4);
+    const pauseMs = Math.max(1, Math.floor(Math.max(LOOK_EVERY_MS - tookMs, tookMs / 4)));
     this.timer = setTimeout(() => {
       const before = performance.now();
       this.tick();
