@@ -1,11 +1,10 @@
 /** Keeps one of our own commands running as a child process. */
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { projectRoot } from "../config/project-root.ts";
 import type { ChildEnd, ChildGroup } from "../lib/core/child-group.ts";
 import { AppError } from "../lib/core/errors.ts";
 import { spawnGroup } from "../lib/runner/child-group.ts";
 import type { Logger } from "./log.ts";
+import { ownProgram } from "./own-program.ts";
 
 const FIRST_DELAY_MS = 500;
 const MAX_DELAY_MS = 30_000;
@@ -78,10 +77,10 @@ async function keepRunning(
 
 /** Its end of the channel closes when we die: that is how it knows. */
 function spawnCommand({ name, args, env }: ChildCommandOptions): ChildGroup {
-  const program = join(projectRoot(), "dist", "cmd", "runbeat.js");
+  const own = ownProgram();
   return spawnGroup({
-    file: process.execPath,
-    args: [program, ...args, name],
+    file: own.file,
+    args: [...own.args, ...args, name],
     env,
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });

@@ -1,6 +1,4 @@
 /** The drivers of everything that a fleet file may hold, but for what is only watched. */
-import { join } from "node:path";
-import { projectRoot } from "../config/project-root.ts";
 import type { Fleet } from "../lib/core/fleet.ts";
 import { runnerParts } from "../lib/core/runner-id.ts";
 import type { RunnerId } from "../lib/core/runner-id.ts";
@@ -10,6 +8,7 @@ import { createProcessDriver } from "../lib/enforcer/process-runs.ts";
 import { hostProcesses } from "../lib/runner/host-processes.ts";
 import type { Context } from "./context.ts";
 import { runsDir } from "./enforcer-options.ts";
+import { ownProgram } from "./own-program.ts";
 import { unitDrivers } from "./unit-drivers.ts";
 
 export interface OwnCommands {
@@ -42,14 +41,14 @@ export function openDrivers(context: Context, parts: DriverParts): Drivers {
 }
 
 function openProcesses(context: Context, { own, ffmpeg, hooks, fleet }: DriverParts) {
-  const program = join(projectRoot(), "dist", "cmd", "runbeat.js");
+  const program = ownProgram();
   return createProcessDriver({
     runsDir: runsDir(context),
     host: hostProcesses,
     hooks,
     own: {
-      file: process.execPath,
-      args: [program, ...own.args],
+      file: program.file,
+      args: [...program.args, ...own.args],
       env: ffmpeg === undefined ? own.env : { ...own.env, FFMPEG_BIN: ffmpeg },
     },
     env: context.environment,

@@ -1,9 +1,7 @@
 /** What a projector does besides folding: checks its rows, and rebuilds those that are out of date. */
 import { constants, setPriority } from "node:os";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { projectRoot } from "../config/project-root.ts";
 import type { ChildGroup } from "../lib/core/child-group.ts";
 import { startStandingVerify } from "../lib/operator/standing-verify.ts";
 import type { Projector } from "../lib/projector/projector.ts";
@@ -12,6 +10,7 @@ import type { SqliteDatabase } from "../lib/store/open.ts";
 import type { AnyProjection } from "../projections/projection.ts";
 import type { Context } from "./context.ts";
 import { flagEnvironment } from "./flag-environment.ts";
+import { ownProgram } from "./own-program.ts";
 import { prefixesOf } from "./stream-options.ts";
 
 /** Where it failed, for example because another rebuild runs. */
@@ -80,10 +79,10 @@ function startBackgroundRebuild(context: Context, projector: Projector): { stop(
 function spawnRebuild(context: Context, names: readonly string[]): ChildGroup {
   const { log, environment, fileArguments } = context;
   log.info(`rebuilding ${names.join(", ")} in the background: their rows are of another version`);
-  const program = join(projectRoot(), "dist", "cmd", "runbeat.js");
+  const own = ownProgram();
   const group = spawnGroup({
-    file: process.execPath,
-    args: [program, ...fileArguments, "rebuild", ...names],
+    file: own.file,
+    args: [...own.args, ...fileArguments, "rebuild", ...names],
     env: { ...environment, ...flagEnvironment(context) },
     stdio: ["ignore", "ignore", "inherit", "ipc"],
   });

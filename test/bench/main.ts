@@ -1,6 +1,9 @@
-/** `npm run bench`: the bare limits of this machine beside ours, in one run. */
+/**
+ * `npm run bench`: the bare limits of this machine beside ours, in one run. To be started with
+ * `--no-memory-reducer`: what it no longer needs may lie, since collecting it a while after the
+ * streams were filled would take both cores from whatever is measured at that moment.
+ */
 import { parseArgs } from "node:util";
-import { setFlagsFromString } from "node:v8";
 import { Command } from "commander";
 import { openContext } from "../../cmd/context.ts";
 import { findNatsServer } from "../../cmd/programs.ts";
@@ -15,10 +18,6 @@ import { measurePast } from "./past.ts";
 import { measureRebuild } from "./rebuild.ts";
 import { measureSentinel } from "./sentinel.ts";
 import { fill, openStage } from "./stage.ts";
-
-// What this process no longer needs may lie: collecting it, a while after the streams were filled,
-// would take both cores from whatever is measured at that moment.
-setFlagsFromString("--no-memory-reducer");
 
 const PARTS = ["rebuild", "live", "clients", "cold", "api", "page"];
 const RUNNERS = 10_000;

@@ -9,7 +9,7 @@ import { jetstreamManager } from "@nats-io/jetstream";
 import type { JetStreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { projectRoot } from "../../config/project-root.ts";
+import { ownProgram } from "../../cmd/own-program.ts";
 import { DEFAULT_PREFIXES, STREAM_KEYS, streamName } from "../../lib/core/subject.ts";
 import type { StreamKey } from "../../lib/core/subject.ts";
 import { reconcileStreams } from "../../lib/nats/streams.ts";
@@ -119,9 +119,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** The program as it is built and used. */
-const PROGRAM = join(projectRoot(), "dist", "cmd", "runbeat.js");
-
-/** Starts one of Runbeat's own commands on this stage. */
+/** Starts one of Runbeat's own commands on this stage, as `up` does. */
 export function startCommand(
   stage: Stage,
   dataDir: string,
@@ -129,7 +127,8 @@ export function startCommand(
   env: Record<string, string> = {},
 ): ChildProcess {
   const common = ["--data-dir", dataDir, "--nats-url", stage.url, "--log-level", "error"];
-  return spawn(process.execPath, [PROGRAM, ...common, ...args], {
+  const own = ownProgram();
+  return spawn(own.file, [...own.args, ...common, ...args], {
     stdio: ["ignore", "ignore", "inherit"],
     env: { ...process.env, ...env },
   });
