@@ -24,6 +24,7 @@ const DRAIN_MS = 5_000;
 /** What each wall of pictures follows. */
 const RUNNERS_EACH = 20;
 const READ_BYTES = 65_536;
+/** Between two times that one of the others takes something. */
 const REST_MS = 50;
 const SEQ = /"heartbeat":\{"seq":(\d+)/;
 

@@ -118,7 +118,6 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** The program as it is built and used. */
 /** Starts one of Runbeat's own commands on this stage, as `up` does. */
 export function startCommand(
   stage: Stage,

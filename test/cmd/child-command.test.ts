@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import { startChildCommand } from "../../cmd/child-command.ts";
 import type { RunningCommand } from "../../cmd/child-command.ts";
 import { createLog } from "../../cmd/log.ts";
+import { ownProgram } from "../../cmd/own-program.ts";
 import { isProcessAlive } from "../../lib/runner/process-identity.ts";
 import { makeTempDir } from "../support/temp-dir.ts";
 import { waitFor } from "../support/wait-for.ts";
@@ -30,6 +32,12 @@ function start(env: Record<string, string> = {}): RunningCommand {
 }
 
 describe("a child command", () => {
+  it("is our own program, with no more of V8's helpers than there are other cores", () => {
+    const { file, args } = ownProgram();
+    const commandLine = readFileSync(`/proc/${start().pid()}/cmdline`, "utf8").split("\0");
+    expect(commandLine.slice(0, -1)).toEqual([file, ...args, "projector"]);
+  });
+
   it("is started again when it is killed", async () => {
     const child = start();
     const first = child.pid();
